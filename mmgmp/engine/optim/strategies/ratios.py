@@ -1,0 +1,92 @@
+"""Discrepancy ratios between modalities."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_FLOOR = 1e-12
+
+
+def mean_of_others(values: Tensor) -> Tensor:
+    """Mean of the other modalities' entries.
+
+    Args:
+        values: One number per modality, ``(M,)`` with M >= 2.
+
+    Returns:
+        Tensor of shape ``(M,)``. Equal inputs give exactly equal outputs,
+        because entry m is left out of the sum, not subtracted from it.
+
+    Example:
+        >>> mean_of_others(torch.tensor([1., 2., 4.]))
+        tensor([3.0000, 2.5000, 1.5000])
+    """
+    own = torch.eye(len(values), dtype=torch.bool, device=values.device)
+    return values.expand(len(values), -1).masked_fill(own, 0).sum(1) / (
+        len(values) - 1
+    )
+
+
+def semantic_ratio(confidence: Tensor) -> Tensor:
+    """Rho: how far a modality is ahead in classification.
+
+    Args:
+        confidence: Batch sums of the semantic confidence, ``(M,)``, >= 0.
+
+    Returns:
+        Tensor of shape ``(M,)``; ones for a single modality.
+
+    Example:
+        >>> semantic_ratio(torch.tensor([1.4, 0.7]))
+        tensor([2.0000, 0.5000])
+
+    Source: GMP (arXiv 2603.14175), Eq. (8). The mean of the others for three
+    or more modalities is this project's choice.
+    """
+    if len(confidence) == 1:
+        return torch.ones_like(confidence)
+    return confidence / mean_of_others(confidence).clamp(min=_FLOOR)
+
+
+def domain_ratio(confidence: Tensor) -> Tensor:
+    """Sigma: how far a modality is ahead in domain invariance.
+
+    Args:
+        confidence: Batch sums of the domain confidence, ``(M,)``, >= 0.
+
+    Returns:
+        Tensor of shape ``(M,)``; ones for a single modality.
+
+    Example:
+        >>> domain_ratio(torch.tensor([1.6, 0.8]))
+        tensor([0.5000, 2.0000])
+
+    Source: GMP (arXiv 2603.14175), Eq. (8), defined in the opposite direction
+    of :func:`semantic_ratio` on purpose.
+    """
+    if len(confidence) == 1:
+        return torch.ones_like(confidence)
+    return mean_of_others(confidence) / confidence.clamp(min=_FLOOR)
+
+
+def suppression(ratio: Tensor, alpha: float) -> Tensor:
+    """Coefficient of a modality that is ahead by ``ratio``.
+
+    Args:
+        ratio: Discrepancy ratio, ``(M,)``, dimensionless.
+        alpha: Suppression strength, >= 0; 0 switches it off.
+
+    Returns:
+        Tensor of shape ``(M,)`` in [0, 1]: ``1 - tanh(alpha * ratio)`` where
+        the ratio is strictly above 1, else 1.
+
+    Example:
+        >>> suppression(torch.tensor([2.0, 0.5]), 0.5)
+        tensor([0.2384, 1.0000])
+
+    Source: GMP (arXiv 2603.14175), Eq. (9) and (10).
+    """
+    return torch.where(
+        ratio > 1, 1 - torch.tanh(alpha * ratio), torch.ones_like(ratio)
+    )
