@@ -1,0 +1,21 @@
+"""Recognizers and the pieces they are built from."""
+
+from mmgmp.models import (
+    contributions,
+    data_preprocessors,
+    encoders,
+    fusion,
+    heads,
+    methods,
+    recognizers,
+)
+
+__all__ = [
+    'contributions',
+    'data_preprocessors',
+    'encoders',
+    'fusion',
+    'heads',
+    'methods',
+    'recognizers',
+]

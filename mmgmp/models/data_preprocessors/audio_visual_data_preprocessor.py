@@ -1,0 +1,66 @@
+"""Data preprocessor with one part per modality."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmaction.models.data_preprocessors import MultiModalDataPreprocessor
+
+from mmgmp.registry import MODELS
+
+
+@MODELS.register_module()
+class AudioVisualDataPreprocessor(MultiModalDataPreprocessor):
+    """MMAction2's multi-modal preprocessor with labels left on the host.
+
+    The recognizer checks the labels there and moves them in one copy; moving
+    each sample's label by itself would cost a transfer per sample.
+
+    Args:
+        preprocessors: Config of an ``ActionDataPreprocessor`` per modality.
+
+    Raises:
+        ValueError: If a batch holds a modality without a preprocessor.
+
+    Example:
+        >>> import torch
+        >>> part = dict(type='ActionDataPreprocessor')
+        >>> preprocess = AudioVisualDataPreprocessor(dict(audio=part))
+        >>> batch = dict(
+        ...     inputs=dict(audio=[torch.zeros(1, 4, 5)] * 2),
+        ...     data_samples=None)
+        >>> preprocess(batch)['inputs']['audio'].shape
+        torch.Size([2, 1, 4, 5])
+    """
+
+    def __init__(self, preprocessors: dict) -> None:
+        super().__init__(
+            {name: dict(config) for name, config in preprocessors.items()}
+        )
+
+    def forward(
+        self, data: dict[str, Any], training: bool = False
+    ) -> dict[str, Any]:
+        """Stack, move and normalise the inputs of every modality.
+
+        Args:
+            data: ``inputs`` as a list of tensors per modality, and
+                ``data_samples``.
+            training: Whether augmentation is on.
+
+        Returns:
+            A new dict with batched ``inputs`` and untouched samples.
+        """
+        inputs = {}
+        for modality, tensors in data['inputs'].items():
+            if modality not in self.preprocessors:
+                raise ValueError(
+                    'model.data_preprocessor.preprocessors must name every '
+                    f'modality of the batch, got {modality!r} besides '
+                    f'{list(self.preprocessors)}; add it or drop it from '
+                    'dataset.modalities'
+                )
+            inputs[modality], _ = self.preprocessors[modality].preprocess(
+                self.cast_data(tensors), None, training
+            )
+        return {'inputs': inputs, 'data_samples': data['data_samples']}

@@ -1,0 +1,8 @@
+"""MMDG methods; every file here registers itself."""
+
+from mmgmp.models.methods.base_method import BaseMethod
+from mmgmp.utils.import_submodules import import_submodules
+
+__all__ = ['BaseMethod']
+
+import_submodules(__name__, __path__)

@@ -1,0 +1,515 @@
+"""The audio-visual recognizer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from mmaction.structures import ActionDataSample
+from mmengine.model import BaseModel
+from torch import Tensor, nn
+
+from mmgmp.models.contributions import (
+    BaseContribution,
+    JointHead,
+    evaluating,
+)
+from mmgmp.registry import MODELS
+from mmgmp.structures import (
+    MultiModalBatch,
+    Task,
+    TaskLosses,
+    attach_task_losses,
+)
+
+Inputs = Mapping[str, Tensor]
+Config = Mapping[str, Any]
+
+_SIDES = {
+    Task.CLASSIFICATION: 'semantic_confidence',
+    Task.DOMAIN: 'domain_confidence',
+}
+_CONTRIBUTIONS = {
+    'masked': 'MaskedContribution',
+    'shapley': 'ShapleyContribution',
+    'unimodal': 'UnimodalContribution',
+}
+_FEATURE = '_feature'
+
+
+@MODELS.register_module()
+class AudioVisualRecognizer(BaseModel):
+    """Encoders, fusion, classifier and domain discriminator.
+
+    The three MMEngine modes are the usual ones. In ``loss`` mode every loss
+    is named ``loss_<task>[_...]``; :meth:`parse_losses` sums them to the
+    scalar that any optimizer wrapper minimises and attaches the sums per task
+    for those that modulate gradients.
+
+    Args:
+        encoders: One encoder config per modality; their order is the order of
+            the modalities everywhere.
+        fusion: Config of the fusion.
+        cls_head: Config of the classifier.
+        domain_head: Config of the domain discriminator; None for a single
+            source domain or plain empirical risk minimisation.
+        unimodal_heads: Config of one classifier per modality on its own
+            feature: one for all, or a dict with a config per modality. Their
+            losses come from the methods that use them.
+        methods: Configs of MMDG methods, which add losses.
+        contribution: How the logits of a joint head are split into
+            per-modality shares: ``'masked'``, ``'shapley'``, ``'unimodal'``
+            or the config of a contribution, or ``dict(semantic=...,
+            domain=...)`` with one each. None takes the fusion's default.
+        fusion_params_in_modality: Whether a fusion layer that reads one
+            modality's feature belongs to that modality's encoder parameters.
+        data_preprocessor: As in MMEngine.
+        init_cfg: As in MMEngine.
+
+    Raises:
+        ValueError: If there are no encoders, one has nothing to train, two
+            share parameters, or a piece lacks what it needs.
+
+    Example:
+        >>> backbone = dict(type='ResNet', depth=18, in_channels=1)
+        >>> model = AudioVisualRecognizer(
+        ...     encoders=dict(audio=dict(
+        ...         type='ModalityEncoder', backbone=backbone)),
+        ...     cls_head=dict(type='MLPClassifierHead', num_classes=3))
+        >>> inputs = dict(audio=torch.zeros(2, 1, 65, 60))
+        >>> model(inputs, mode='tensor').shape
+        torch.Size([2, 3])
+
+    Source: GMP (arXiv 2603.14175), Section 3 and implementation details.
+    """
+
+    def __init__(
+        self,
+        encoders: Config,
+        cls_head: Config,
+        fusion: Config | None = None,
+        domain_head: Config | None = None,
+        unimodal_heads: Config | None = None,
+        methods: Sequence[Config] = (),
+        contribution: Config | str | None = None,
+        fusion_params_in_modality: bool = False,
+        data_preprocessor: Config | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(data_preprocessor, init_cfg)
+        if not encoders:
+            raise ValueError(
+                'model.encoders must name at least one modality, got none; '
+                'for example dict(video=dict(...), audio=dict(...))'
+            )
+        self.encoders = nn.ModuleDict(
+            {name: MODELS.build(dict(cfg)) for name, cfg in encoders.items()}
+        )
+        self.modalities = tuple(self.encoders)
+        widths = {m: e.out_channels for m, e in self.encoders.items()}
+        self.fusion = _build(
+            fusion or dict(type='ConcatFusion'), in_channels=widths
+        )
+        width = self.fusion.out_channels
+        self.cls_head = _build(cls_head, in_channels=width)
+        self.domain_head = (
+            None
+            if domain_head is None
+            else _build(domain_head, in_channels=width)
+        )
+        self.unimodal_heads = self._build_unimodal_heads(
+            unimodal_heads, widths
+        )
+        self.contributions = self._build_contributions(contribution)
+        self.methods = self._build_methods(methods, widths)
+        self._encoder_parameters = self._collect_parameters(
+            fusion_params_in_modality
+        )
+
+    # -- the three modes --------------------------------------------------
+
+    def forward(
+        self,
+        inputs: Inputs,
+        data_samples: list[ActionDataSample] | None = None,
+        mode: str = 'tensor',
+    ) -> Any:
+        """Run one of MMEngine's three modes.
+
+        Args:
+            inputs: One batch per modality, e.g. ``video`` of shape
+                ``(N, 1, C, T, H, W)`` and ``audio`` of shape
+                ``(N, 1, F, T)``.
+            data_samples: Labels, one sample each; needed except for
+                ``'tensor'``.
+            mode: ``'tensor'`` returns fused class logits ``(N, K)``,
+                ``'predict'`` the samples with scores, ``'loss'`` a dict of
+                losses and logged values.
+
+        Raises:
+            ValueError: If the mode is unknown, a modality is missing or the
+                samples are.
+        """
+        if mode == 'tensor':
+            return self.cls_head(self.fusion(self.extract_feat(inputs)))
+        if mode not in ('loss', 'predict'):
+            raise ValueError(
+                "mode must be 'tensor', 'loss' or 'predict', got " + repr(mode)
+            )
+        if data_samples is None:
+            raise ValueError(
+                f'data_samples must be given with mode={mode!r}, got None; '
+                "use mode='tensor' for logits without samples"
+            )
+        run = self.loss if mode == 'loss' else self.predict
+        return run(inputs, data_samples)
+
+    def extract_feat(self, inputs: Inputs) -> dict[str, Tensor]:
+        """Return encoder features.
+
+        Args:
+            inputs: As in :meth:`forward`.
+
+        Returns:
+            ``(N, D_m)`` per modality.
+
+        Raises:
+            ValueError: If a modality of the model is not in the batch.
+        """
+        missing = [m for m in self.modalities if m not in inputs]
+        if missing:
+            raise ValueError(
+                f'model.encoders names {missing}, which the batch lacks; it '
+                f'has {list(inputs)}. Rename the encoder, or add the modality '
+                'to dataset.modalities and to the pipeline'
+            )
+        return {m: enc(inputs[m]) for m, enc in self.encoders.items()}
+
+    def loss(
+        self, inputs: Inputs, data_samples: list[ActionDataSample]
+    ) -> dict[str, Tensor]:
+        """Return losses by task, confidences and values to log.
+
+        Args:
+            inputs: As in :meth:`forward`.
+            data_samples: With ``gt_label`` and ``domain_label``.
+
+        Returns:
+            0-dim losses named ``loss_<task>...``, confidences ``(N,)`` and
+            0-dim values.
+        """
+        batch = self._forward_batch(inputs, data_samples)
+        losses = {}
+        if not any(method.replaces_cls_loss for method in self.methods):
+            losses['loss_cls'] = self.cls_head.loss(batch.logits, batch.labels)
+        if self.domain_head is not None and batch.domain_logits is not None:
+            losses['loss_domain'] = self.domain_head.loss(
+                batch.domain_logits, batch.domain_labels
+            )
+        for method in self.methods:
+            for task, terms in method.losses(batch).items():
+                for name, value in terms.items():
+                    losses[f'loss_{task.value}_{name}'] = value
+        losses.update(self._log_values(batch))
+        losses.update(self._confidences(batch))
+        losses.update(
+            {f'{_FEATURE}_{m}': x for m, x in batch.features.items()}
+        )
+        return losses
+
+    def predict(
+        self, inputs: Inputs, data_samples: list[ActionDataSample]
+    ) -> list[ActionDataSample]:
+        """Add scores to the samples.
+
+        Args:
+            inputs: As in :meth:`forward`.
+            data_samples: Samples to fill in.
+
+        Returns:
+            The samples with ``pred_score`` (K,), ``pred_label`` and
+            ``modality_scores``, a dict with the scores (K,) of each
+            modality's share of the classifier.
+        """
+        features = self.extract_feat(inputs)
+        scores = self.cls_head(self.fusion(features)).softmax(1)
+        shares = self._share(Task.CLASSIFICATION, features)
+        by_modality = {m: share.softmax(1) for m, share in shares.items()}
+        for index, (sample, score) in enumerate(
+            zip(data_samples, scores, strict=True)
+        ):
+            sample.set_pred_score(score)
+            sample.set_pred_label(score.argmax(0, keepdim=True))
+            sample.set_field(
+                {m: s[index] for m, s in by_modality.items()},
+                'modality_scores',
+            )
+        return data_samples
+
+    def parse_losses(
+        self, losses: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Sum the losses, and attach their parts to the sum.
+
+        Args:
+            losses: What :meth:`loss` returned.
+
+        Returns:
+            The sum with attached ``TaskLosses``, and detached values to log.
+        """
+        by_task: dict[Task, list[Tensor]] = {}
+        logged: dict[str, Tensor] = {}
+        for name, value in losses.items():
+            if name.startswith('_'):
+                continue
+            mean = value.mean()
+            logged[name] = mean.detach()
+            if name.startswith('loss_'):
+                by_task.setdefault(Task(name.split('_')[1]), []).append(mean)
+        task_losses = {
+            task: terms[0] if len(terms) == 1 else torch.stack(terms).sum()
+            for task, terms in by_task.items()
+        }
+        total: Tensor = sum(
+            list(task_losses.values())[1:],
+            start=next(iter(task_losses.values())),
+        )
+        confidences = {
+            task: {m: losses[f'{side}_{m}'] for m in self.modalities}
+            for task, side in _SIDES.items()
+            if f'{side}_{self.modalities[0]}' in losses
+        }
+        attach_task_losses(
+            total,
+            TaskLosses(
+                task_losses,
+                self.trainable_encoder_parameters(),
+                confidences,
+                features={
+                    m: losses[f'{_FEATURE}_{m}'] for m in self.modalities
+                },
+            ),
+        )
+        return total, {'loss': total.detach(), **logged}
+
+    # -- parts ------------------------------------------------------------
+
+    def trainable_encoder_parameters(self) -> dict[str, list[nn.Parameter]]:
+        """Return the parameters that a gradient strategy acts on."""
+        return {
+            modality: [p for p in parameters if p.requires_grad]
+            for modality, parameters in self._encoder_parameters.items()
+        }
+
+    def _forward_batch(
+        self, inputs: Inputs, data_samples: list[ActionDataSample]
+    ) -> MultiModalBatch:
+        """Encode, fuse and classify one batch."""
+        labels = _gather(data_samples, 'gt_label')
+        domain_labels = _gather(data_samples, 'domain_label')
+        self.cls_head.check_labels(labels)
+        if self.domain_head is not None:
+            self.domain_head.check_labels(domain_labels)
+        features = self.extract_feat(inputs)
+        fused = self.fusion(features)
+        return MultiModalBatch(
+            features=features,
+            labels=labels.to(fused.device, non_blocking=True),
+            domain_labels=domain_labels.to(fused.device, non_blocking=True),
+            fused=fused,
+            logits=self.cls_head(fused),
+            domain_logits=(
+                None if self.domain_head is None else self.domain_head(fused)
+            ),
+            unimodal_logits={
+                m: head(features[m]) for m, head in self.unimodal_heads.items()
+            },
+            inputs=inputs,
+        )
+
+    def _log_values(self, batch: MultiModalBatch) -> dict[str, Tensor]:
+        """Accuracies on the batch; the discriminator's beside chance."""
+        values = {'accuracy': _accuracy(batch.logits, batch.labels)}
+        if batch.domain_logits is not None:
+            values['domain_accuracy'] = _accuracy(
+                batch.domain_logits, batch.domain_labels
+            )
+            values['domain_chance'] = torch.full_like(
+                values['accuracy'], 1 / batch.domain_logits.shape[1]
+            )
+        return values
+
+    def _confidences(self, batch: MultiModalBatch) -> dict[str, Tensor]:
+        """Probability of the true label in each modality's share."""
+        confidences = {}
+        for task, labels in (
+            (Task.CLASSIFICATION, batch.labels),
+            (Task.DOMAIN, batch.domain_labels),
+        ):
+            if task not in self.contributions:
+                continue
+            shares = self._share(task, batch.features, batch.unimodal_logits)
+            for modality, share in shares.items():
+                confidences[f'{_SIDES[task]}_{modality}'] = (
+                    share.softmax(1).gather(1, labels[:, None]).squeeze(1)
+                )
+        return confidences
+
+    def _share(
+        self,
+        task: Task,
+        features: Mapping[str, Tensor],
+        unimodal_logits: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Contribution logits of one joint head, detached, full precision."""
+        head: Any = (
+            self.cls_head if task is Task.CLASSIFICATION else self.domain_head
+        )
+        detached = {m: x.detach() for m, x in features.items()}
+        device = next(iter(detached.values())).device.type
+        with (
+            evaluating(self.fusion, head, self.unimodal_heads),
+            torch.autocast(device, enabled=False),
+        ):
+            contribution = self.contributions[task]
+            if unimodal_logits is None and contribution.needs_unimodal_heads:
+                unimodal_logits = {
+                    m: h(detached[m]) for m, h in self.unimodal_heads.items()
+                }
+            return contribution(
+                JointHead(
+                    lambda f: head(self.fusion(f)),
+                    head.output.bias,
+                    unimodal_logits or {},
+                ),
+                detached,
+            )
+
+    # -- construction -----------------------------------------------------
+
+    def _build_unimodal_heads(
+        self, config: Config | None, widths: Mapping[str, int]
+    ) -> nn.ModuleDict:
+        if config is None:
+            return nn.ModuleDict()
+        by_modality = (
+            dict.fromkeys(self.modalities, config)
+            if 'type' in config
+            else config
+        )
+        if set(by_modality) != set(self.modalities):
+            raise ValueError(
+                'model.unimodal_heads must be one config or name the '
+                f'modalities {list(self.modalities)}, got {list(by_modality)}'
+            )
+        return nn.ModuleDict(
+            {
+                m: _build(by_modality[m], in_channels=widths[m])
+                for m in self.modalities
+            }
+        )
+
+    def _build_methods(
+        self, configs: Sequence[Config], widths: Mapping[str, int]
+    ) -> nn.ModuleList:
+        methods = nn.ModuleList(
+            _build(
+                config,
+                in_channels=widths,
+                num_classes=self.cls_head.num_classes,
+            )
+            for config in configs
+        )
+        for method in methods:
+            if method.needs_unimodal_heads and not self.unimodal_heads:
+                raise ValueError(
+                    f'model.methods: {type(method).__name__} needs '
+                    'model.unimodal_heads, got none; set '
+                    "model.unimodal_heads=dict(type='MLPClassifierHead', "
+                    'num_classes=..., hidden_channels=0)'
+                )
+        return methods
+
+    def _build_contributions(
+        self, config: Config | str | None
+    ) -> dict[Task, BaseContribution]:
+        """Build one contribution per head that the model has."""
+        sides: dict[str, Any] = {'semantic': config, 'domain': config}
+        if isinstance(config, Mapping) and not {'type', 'method'} & set(
+            config
+        ):
+            unknown = set(config) - set(sides)
+            if unknown:
+                raise ValueError(
+                    'model.contribution must be a name, a config with a '
+                    "type, or have the keys 'semantic' and 'domain', got "
+                    f'{sorted(config)}'
+                )
+            sides = {side: config.get(side) for side in sides}
+        built = {}
+        for task, side in (
+            (Task.CLASSIFICATION, 'semantic'),
+            (Task.DOMAIN, 'domain'),
+        ):
+            if task is Task.DOMAIN and self.domain_head is None:
+                continue
+            value = sides[side] or self.fusion.default_contribution
+            contribution = _build_contribution(value)
+            if contribution.needs_unimodal_heads and not self.unimodal_heads:
+                raise ValueError(
+                    f'model.contribution={type(contribution).__name__} needs '
+                    'model.unimodal_heads, got none; set '
+                    "model.unimodal_heads=dict(type='MLPClassifierHead', "
+                    'num_classes=...) or another contribution'
+                )
+            built[task] = contribution
+        return built
+
+    def _collect_parameters(
+        self, with_fusion: bool
+    ) -> dict[str, list[nn.Parameter]]:
+        """Group encoder parameters, and refuse groups that cannot work."""
+        fusion = self.fusion.modality_parameters() if with_fusion else {}
+        groups = {
+            m: [*e.parameters(), *fusion.get(m, [])]
+            for m, e in self.encoders.items()
+        }
+        owners: dict[int, str] = {}
+        for modality, parameters in groups.items():
+            if not any(p.requires_grad for p in parameters):
+                raise ValueError(
+                    f'model.encoders.{modality} must have a trainable '
+                    'parameter, got none; lower its frozen_stages or drop '
+                    'the modality'
+                )
+            for parameter in parameters:
+                owner = owners.setdefault(id(parameter), modality)
+                if owner != modality:
+                    raise ValueError(
+                        f'model.encoders.{owner} and .{modality} share a '
+                        'parameter; give each its own backbone'
+                    )
+        return groups
+
+
+def _build(config: Config, **defaults: Any) -> Any:
+    return MODELS.build({**defaults, **config})
+
+
+def _build_contribution(value: Config | str) -> BaseContribution:
+    """Build from a short name, a class name or a config with either."""
+    config = dict(method=value) if isinstance(value, str) else dict(value)
+    name = config.pop('method', None) or config.pop('type')
+    config['type'] = _CONTRIBUTIONS.get(name, name)
+    contribution: BaseContribution = MODELS.build(config)
+    return contribution
+
+
+def _gather(data_samples: Iterable[ActionDataSample], field: str) -> Tensor:
+    """Concatenate one label per sample."""
+    return torch.cat([sample.get(field) for sample in data_samples])
+
+
+def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
+    return (logits.detach().argmax(1) == labels).float().mean()
