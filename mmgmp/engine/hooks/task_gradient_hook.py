@@ -1,0 +1,222 @@
+"""Log what happens to the task gradients, and draw it after training."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from mmengine.utils import get_object_from_string
+from numpy.typing import NDArray
+
+from mmgmp.registry import HOOKS
+
+# Not below 'train/', so that it stays out of the log lines; it is a scalar of
+# the message hub, so that it is in the checkpoint.
+_ITERATION = 'task_gradients/iteration'
+_PER_ITERATION = ('domain_accuracy', 'domain_chance')
+_GRADIENT_NORM = re.compile(r'(classification|domain)_grad_norm_(.+)')
+
+
+@HOOKS.register_module()
+class TaskGradientHook(Hook):
+    """Record ratios, coefficients, conflicts and norms per modality.
+
+    The optimizer wrapper offers ``read_diagnostics()``: the numbers of its
+    last optimizer step by name (``semantic_ratio_video``), empty when there
+    was no step since the last reading. They go to the message hub as
+    ``train/<name>`` before the logger writes its line, so every
+    visualisation backend gets them, and into every checkpoint with it, so
+    that a resumed run continues its curves. A wrapper without that method,
+    as MMEngine's own, records nothing.
+
+    After training, rank 0 writes ``task_gradients.csv`` (one row per recorded
+    step) and ``ratio_curves.png`` to the run's work directory; the
+    accuracy of the domain discriminator against chance is drawn with them
+    when the model logs ``domain_accuracy`` and ``domain_chance``.
+
+    A value that is not finite is warned about at its first occurrence, with
+    task, modality and iteration, and counted after training. The cosine is
+    not: it has no value where a gradient is exactly zero, and the norms tell.
+
+    Args:
+        interval: Iterations between readings, >= 1. A reading copies a few
+            numbers from the device and waits for it; what happened between
+            two readings is not recorded.
+        plot: Whether to draw ``ratio_curves.png``.
+        plotter: Full name of the function that draws, called with the
+            histories by name and the path.
+
+    Raises:
+        ValueError: If ``interval`` is not a positive integer or ``plotter``
+            names nothing.
+
+    Example:
+        >>> hook = dict(type='TaskGradientHook', interval=10)  # in a config
+        >>> HOOKS.get(hook['type'])(interval=hook['interval']).interval
+        10
+
+    Source: GMP (arXiv 2603.14175), Fig. 5 plots both ratios over training.
+    """
+
+    # Ahead of LoggerHook (BELOW_NORMAL), behind RuntimeInfoHook (VERY_HIGH).
+    priority = 'NORMAL'
+
+    def __init__(
+        self,
+        interval: int = 1,
+        plot: bool = True,
+        plotter: str = 'mmgmp.visualization.plot_training_curves',
+    ) -> None:
+        if not isinstance(interval, int) or interval < 1:
+            raise ValueError(
+                f'interval must be an integer >= 1, got {interval!r}; set '
+                'interval of TaskGradientHook, 1 records every step'
+            )
+        self.interval = interval
+        # By name: rooms of one level do not import each other.
+        self.plotter = get_object_from_string(plotter) if plot else None
+        if plot and not callable(self.plotter):
+            raise ValueError(
+                f'plotter must name a function, got {plotter!r}, which '
+                'cannot be imported; correct it or set plot=False'
+            )
+        self._names: dict[str, None] = {}
+        self._reported: set[str] = set()
+        self._first_iteration = 0
+
+    def before_train(self, runner: Runner) -> None:
+        """Say once if there is nothing to record.
+
+        Args:
+            runner: Runner of the training.
+        """
+        self._first_iteration = runner.iter
+        if not hasattr(runner.optim_wrapper, 'read_diagnostics'):
+            runner.logger.debug(
+                f'TaskGradientHook: {type(runner.optim_wrapper).__name__} '
+                'has no read_diagnostics, no task gradients are recorded'
+            )
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,  # noqa: ARG002
+        data_batch: Any = None,  # noqa: ARG002
+        outputs: dict | None = None,  # noqa: ARG002
+    ) -> None:
+        """Record the diagnostics of the last optimizer step.
+
+        Args:
+            runner: Runner of the training.
+            batch_idx: Not used.
+            data_batch: Not used.
+            outputs: Not used.
+        """
+        read = getattr(runner.optim_wrapper, 'read_diagnostics', None)
+        if read is None or not self.every_n_train_iters(runner, self.interval):
+            return
+        diagnostics = read()
+        if not diagnostics:
+            return
+        iteration = runner.iter + 1
+        runner.message_hub.update_scalar(_ITERATION, iteration)
+        for name, value in diagnostics.items():
+            self._names[name] = None
+            runner.message_hub.update_scalar(f'train/{name}', value)
+            if _is_alarming(name, value) and name not in self._reported:
+                self._reported.add(name)
+                runner.logger.warning(_alarm(name, value, iteration))
+
+    @master_only
+    def after_train(self, runner: Runner) -> None:
+        """Write the table and the figure, and count non-finite values.
+
+        Args:
+            runner: Runner of the training.
+        """
+        # Resuming a finished run must not overwrite what it has drawn.
+        if runner.iter == self._first_iteration:
+            return
+        histories = self._histories(runner)
+        if len(histories) == 1:
+            return
+        self._count_non_finite(runner)
+        table = Path(runner.work_dir) / 'task_gradients.csv'
+        np.savetxt(
+            table,
+            np.stack(list(histories.values()), axis=1),
+            fmt='%.9g',
+            delimiter=',',
+            header=','.join(histories),
+            comments='',
+        )
+        runner.logger.info(f'Task gradients are written to {table}')
+        if self.plotter is not None:
+            figure = Path(runner.work_dir) / 'ratio_curves.png'
+            self.plotter(histories, figure)
+            runner.logger.info(f'Ratio curves are drawn in {figure}')
+
+    def _count_non_finite(self, runner: Runner) -> None:
+        for name in self._names:
+            values = runner.message_hub.log_scalars[f'train/{name}'].data[0]
+            count = sum(_is_alarming(name, value) for value in values)
+            if count:
+                runner.logger.warning(
+                    f'{name} was not finite in {count} of {len(values)} '
+                    'recorded steps'
+                )
+
+    def _histories(self, runner: Runner) -> dict[str, NDArray[np.float64]]:
+        scalars = runner.message_hub.log_scalars
+        iterations = np.arange(1, runner.iter + 1)
+        if self._names:
+            iterations = scalars[_ITERATION].data[0].astype(int)
+        histories = {'iteration': iterations.astype(float)}
+        for name in self._names:
+            values = scalars[f'train/{name}'].data[0]
+            position = np.arange(len(iterations)) - len(iterations)
+            histories[name] = _from_the_end(values, position)
+        for name in _PER_ITERATION:
+            if f'train/{name}' in scalars:
+                values = scalars[f'train/{name}'].data[0]
+                position = iterations - runner.iter - 1
+                histories[name] = _from_the_end(values, position)
+        return histories
+
+
+def _is_alarming(name: str, value: float) -> bool:
+    return not math.isfinite(value) and not name.startswith('cosine_')
+
+
+def _alarm(name: str, value: float, iteration: int) -> str:
+    match = _GRADIENT_NORM.fullmatch(name)
+    subject = name
+    if match:
+        subject = f'the {match[1]} gradient norm of {match[2]!r}'
+    return (
+        f'{subject} is {value} at iteration {iteration}. A loss scaler skips '
+        'such a step, as it does now and then; without one, or if it goes '
+        'on, the run has diverged: lower the learning rate or set '
+        'optim_wrapper.clip_grad. Further ones are counted after training'
+    )
+
+
+def _from_the_end(
+    values: NDArray[np.float64], position: NDArray[np.int_]
+) -> NDArray[np.float64]:
+    """Take entries by negative index; NaN where the history is too short.
+
+    Example:
+        >>> _from_the_end(np.array([1.0, 2.0]), np.array([-3, -2, -1]))
+        array([nan,  1.,  2.])
+    """
+    start = -len(values)
+    return np.where(
+        position >= start, values[np.maximum(position, start)], np.nan
+    )

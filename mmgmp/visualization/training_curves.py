@@ -1,0 +1,269 @@
+"""Curves of one training run, or of several over each other.
+
+A history is a mapping of names to arrays of equal length, such as the columns
+of ``task_gradients.csv``; ``iteration`` gives the horizontal axis (1..n where
+it is missing). Several runs are a mapping of run names to histories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmgmp.visualization.panels import (
+    RATIO_PANELS,
+    TRAINING_PANELS,
+    History,
+    Panel,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Histories = History | Mapping[str, History]
+Style = dict[str, Any]
+
+# Okabe and Ito's palette without its yellow, which is faint on white.
+_COLOURS = (
+    '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9',
+    '#000000',
+)  # fmt: skip
+_LINES = ('-', '--', ':', '-.', (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
+_PANEL_INCHES = (4.6, 3.0)
+_FAINT: Style = {'label': None, 'alpha': 0.25, 'linewidth': 0.5, 'zorder': 1}
+
+
+def plot_ratio_curves(
+    histories: Histories,
+    path: str | Path | None = None,
+    *,
+    title: str = '',
+    window: int | None = None,
+) -> Figure:
+    """Draw rho and sigma of every modality over training, with a line at 1.
+
+    Args:
+        histories: One history with ``semantic_ratio_<modality>`` and
+            ``domain_ratio_<modality>``, or several by run name: one run has
+            a colour per modality, several have a colour per run.
+        path: File to write; its suffix (``.png``, ``.svg``, ``.pdf``) is the
+            format. ``None`` writes nothing.
+        title: Text above the figure.
+        window: Number of recorded points in the trailing mean, >= 1;
+            ``None`` takes 2 % of the longest curve. Non-finite values stay
+            gaps.
+
+    Returns:
+        The figure. It is not registered with pyplot, so nothing leaks.
+
+    Raises:
+        ValueError: If no curve is found, lengths differ, ``window`` < 1, or
+            there are more runs than can be told apart.
+
+    Example:
+        >>> figure = plot_ratio_curves({'semantic_ratio_video': [2.0, 1.5]})
+        >>> [axes.get_title() for axes in figure.axes]
+        ['Semantic discrepancy ratio']
+
+    Source: GMP (arXiv 2603.14175), Fig. 5; the smoothing is this project's.
+    """
+    return _plot(RATIO_PANELS, histories, path, title, window)
+
+
+def plot_training_curves(
+    histories: Histories,
+    path: str | Path | None = None,
+    *,
+    title: str = '',
+    window: int | None = None,
+) -> Figure:
+    """Draw the ratios, conflicts, cosines and discriminator that are there.
+
+    Args:
+        histories: As in :func:`plot_ratio_curves`, with the further names
+            ``conflict_<modality>``, ``cosine_<modality>``,
+            ``domain_accuracy`` and ``domain_chance``.
+        path: File to write, see :func:`plot_ratio_curves`.
+        title: Text above the figure.
+        window: Trailing mean, see :func:`plot_ratio_curves`. Conflict is 0 or
+            1 per step, so its mean is the rate of conflicts.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: As in :func:`plot_ratio_curves`.
+
+    Example:
+        >>> figure = plot_training_curves({'conflict_audio': [0, 1, 1]})
+        >>> [axes.get_title() for axes in figure.axes]
+        ['Conflicting gradients']
+    """
+    return _plot(TRAINING_PANELS, histories, path, title, window)
+
+
+def _plot(
+    panels: Sequence[Panel],
+    histories: Histories,
+    path: str | Path | None,
+    title: str,
+    window: int | None,
+) -> Figure:
+    from matplotlib.figure import Figure
+
+    if window is not None and window < 1:
+        raise ValueError(
+            f'window must be >= 1 recorded points, got {window}; 1 draws the '
+            'values as they are'
+        )
+    runs = _as_runs(histories)
+    panels = [p for p in panels if any(p.curves(h) for h in runs.values())]
+    if not panels:
+        raise ValueError(
+            'histories must hold a curve to draw, such as '
+            f'semantic_ratio_video, got {_names(runs)}; train with a '
+            'TaskGradientHook'
+        )
+    styles = _styles(runs, panels)
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    width, height = _PANEL_INCHES
+    figure = Figure(
+        (width * columns, height * rows + 0.6), layout='constrained'
+    )
+    axes = figure.subplots(rows, columns, squeeze=False).flatten()
+    for panel, axis in zip(panels, axes, strict=False):
+        _draw(panel, axis, runs, styles, window)
+    for spare in axes[len(panels) :]:
+        spare.remove()
+    if title:
+        figure.suptitle(title)
+    _add_legend(figure, columns)
+    if path is not None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=150)
+    return figure
+
+
+def _draw(
+    panel: Panel,
+    axis: Axes,
+    runs: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    styles: Mapping[tuple[str, str], Style],
+    window: int | None,
+) -> None:
+    if panel.target is not None:
+        axis.axhline(panel.target, color='0.4', linewidth=1, linestyle='--')
+    for run, history in runs.items():
+        for label, name in panel.curves(history).items():
+            style, values = styles[run, label], history[name]
+            steps = history.get('iteration', np.arange(1, len(values) + 1))
+            width = window or max(1, len(values) // 50)
+            if panel.raw and width > 1 and len(runs) == 1:
+                axis.plot(steps, values, **{**style, **_FAINT})
+            axis.plot(steps, _trailing_mean(values, width), **style)
+    axis.set(
+        title=panel.title, xlabel='training iteration', ylabel=panel.ylabel
+    )
+    axis.locator_params(axis='x', nbins=5)
+    if panel.limits is not None:
+        axis.set_ylim(panel.limits)
+
+
+def _trailing_mean(
+    values: NDArray[np.float64], width: int
+) -> NDArray[np.float64]:
+    """Mean of the last ``width`` finite values; what is not finite is a gap.
+
+    Example:
+        >>> _trailing_mean(np.array([2.0, 4.0, np.nan, 8.0]), 2)
+        array([ 2.,  3., nan,  8.])
+    """
+    finite = np.isfinite(values)
+    ones = np.ones(width)
+    total = np.convolve(np.where(finite, values, 0.0), ones)[: len(values)]
+    count = np.convolve(finite.astype(float), ones)[: len(values)]
+    return np.where(finite, total / np.maximum(count, 1), np.nan)
+
+
+def _as_runs(
+    histories: Histories,
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    several = any(isinstance(value, Mapping) for value in histories.values())
+    runs: Mapping[str, Any] = histories if several else {'': histories}
+    arrays = {
+        run: {
+            name: np.asarray(values, dtype=np.float64)
+            for name, values in history.items()
+        }
+        for run, history in runs.items()
+    }
+    for run, history in arrays.items():
+        shapes = {name: values.shape for name, values in history.items()}
+        if len(set(shapes.values())) > 1 or any(
+            len(shape) != 1 for shape in shapes.values()
+        ):
+            raise ValueError(
+                'the curves of a run must be vectors of one length, got '
+                f'{shapes}{f" in run {run!r}" if run else ""}; fill what is '
+                'missing with NaN'
+            )
+    return arrays
+
+
+def _styles(
+    runs: Mapping[str, History], panels: Sequence[Panel]
+) -> dict[tuple[str, str], Style]:
+    labels = list(
+        dict.fromkeys(
+            label
+            for panel in panels
+            for history in runs.values()
+            for label in panel.curves(history)
+        )
+    )
+    alone = len(runs) == 1
+    if len(runs) > len(_COLOURS) or (not alone and len(labels) > len(_LINES)):
+        raise ValueError(
+            f'histories must have at most {len(_COLOURS)} runs of '
+            f'{len(_LINES)} curves, got {len(runs)} of {len(labels)}; plot '
+            'fewer, or average the seeds first'
+        )
+    styles: dict[tuple[str, str], Style] = {}
+    for i, run in enumerate(runs):
+        for j, label in enumerate(labels):
+            colour = j % len(_COLOURS) if alone else i
+            line = (j // len(_COLOURS)) % len(_LINES) if alone else j
+            styles[run, label] = {
+                'color': _COLOURS[colour],
+                'linestyle': _LINES[line],
+                'linewidth': 1.5,
+                'label': ', '.join(filter(None, (run, label))),
+            }
+    return styles
+
+
+def _add_legend(figure: Figure, columns: int) -> None:
+    """Name every curve once, below the axes."""
+    handles: dict[str, Any] = {}
+    for axis in figure.axes:
+        for handle, label in zip(
+            *axis.get_legend_handles_labels(), strict=True
+        ):
+            handles.setdefault(label, handle)
+    figure.legend(
+        handles.values(),
+        handles.keys(),
+        loc='outside lower center',
+        ncols=min(len(handles), 3 * columns),
+        frameon=False,
+    )
+
+
+def _names(runs: Mapping[str, History]) -> list[str]:
+    return sorted({name for history in runs.values() for name in history})

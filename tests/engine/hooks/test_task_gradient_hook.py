@@ -1,0 +1,251 @@
+import json
+import logging
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.model import BaseModel
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+
+from mmgmp.engine.hooks import TaskGradientHook
+from mmgmp.registry import HOOKS
+
+ITERS_PER_EPOCH = 4
+
+
+class ToyModel(BaseModel):
+    """A line; ``chance`` adds the log values of a domain discriminator."""
+
+    def __init__(self, chance=None):
+        super().__init__()
+        self.linear = torch.nn.Linear(1, 1)
+        self.chance = chance
+        self.seen = 0
+
+    def forward(self, inputs, mode='tensor'):
+        losses = {'loss': self.linear(inputs).square().mean()}
+        if self.chance is not None:
+            self.seen += 1
+            losses['domain_accuracy'] = torch.tensor(self.seen / 100)
+            losses['domain_chance'] = torch.tensor(self.chance)
+        return losses
+
+
+class ToyWrapper(OptimWrapper):
+    """Reports the number of its steps so far, as if it were a ratio."""
+
+    def __init__(self, *args, bad_steps=(), **kwargs):
+        super().__init__(*args, **kwargs)
+        self.steps = 0
+        self.unread = False
+        self.bad_steps = bad_steps
+
+    def step(self, **kwargs):
+        super().step(**kwargs)
+        self.steps += 1
+        self.unread = True
+
+    def read_diagnostics(self):
+        if not self.unread:
+            return {}
+        self.unread = False
+        norm = math.nan if self.steps in self.bad_steps else 1.0
+        return {
+            'semantic_ratio_video': float(self.steps),
+            'domain_ratio_video': 1 / self.steps,
+            'conflict_video': float(self.steps % 2),
+            'classification_grad_norm_video': norm,
+            'cosine_video': norm,
+        }
+
+    def state_dict(self):
+        return {**super().state_dict(), 'steps': self.steps}
+
+    def load_state_dict(self, state_dict):
+        state_dict = dict(state_dict)
+        self.steps = state_dict.pop('steps')
+        super().load_state_dict(state_dict)
+
+
+def train(
+    work_dir,
+    *,
+    epochs=1,
+    wrapper=ToyWrapper,
+    chance=None,
+    resume=False,
+    hook=None,
+    **wrapper_args,
+):
+    model = ToyModel(chance)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    runner = Runner(
+        model,
+        str(work_dir),
+        train_dataloader=dict(
+            dataset=[{'inputs': torch.ones(1)}] * ITERS_PER_EPOCH,
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            batch_size=1,
+            collate_fn=dict(type='default_collate'),
+        ),
+        train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        optim_wrapper=wrapper(optimizer, **wrapper_args),
+        default_hooks=dict(logger=dict(type='LoggerHook', interval=1)),
+        custom_hooks=[hook or TaskGradientHook()],
+        visualizer=dict(
+            type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]
+        ),
+        resume=resume,
+        log_level='DEBUG',
+        experiment_name=f'{Path(work_dir).name}_{resume}',
+    )
+    runner.train()
+    for handler in runner.logger.handlers:
+        handler.flush()
+    return runner
+
+
+def read_log(runner):
+    (path,) = Path(runner.log_dir).glob('*.log')
+    return path.read_text()
+
+
+def read_table(work_dir):
+    return np.genfromtxt(
+        work_dir / 'task_gradients.csv', delimiter=',', names=True
+    )
+
+
+def test_values_are_in_the_log_line_of_their_own_iteration(tmp_path):
+    runner = train(tmp_path)
+    path = Path(runner.log_dir) / 'vis_data' / 'scalars.json'
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(r['iter'], r['semantic_ratio_video']) for r in rows] == [
+        (1, 1), (2, 2), (3, 3), (4, 4)
+    ]  # fmt: skip
+    assert not any('iteration' in name for name in rows[0])
+    assert 'domain_ratio_video: 0.2500' in read_log(runner)
+
+
+def test_table_and_figure_are_written_and_named_in_the_log(tmp_path):
+    runner = train(tmp_path)
+    table = read_table(tmp_path)
+    assert table['iteration'].tolist() == [1, 2, 3, 4]
+    np.testing.assert_allclose(
+        table['domain_ratio_video'], 1 / np.arange(1, 5)
+    )
+    figure = tmp_path / 'ratio_curves.png'
+    assert figure.read_bytes().startswith(b'\x89PNG')
+    assert str(figure) in read_log(runner)
+    assert 'domain_accuracy' not in table.dtype.names
+
+
+@pytest.mark.parametrize(
+    ('interval', 'accumulate', 'iterations', 'steps'),
+    [(2, 1, [2, 4, 6, 8], [2, 4, 6, 8]), (1, 3, [3, 6, 8], [1, 2, 3])],
+    ids=['interval', 'accumulation'],
+)
+def test_only_steps_that_were_read_are_recorded(
+    tmp_path, interval, accumulate, iterations, steps
+):
+    train(
+        tmp_path,
+        epochs=2,
+        hook=TaskGradientHook(interval=interval),
+        accumulative_counts=accumulate,
+    )
+    table = read_table(tmp_path)
+    assert table['iteration'].tolist() == iterations
+    assert table['semantic_ratio_video'].tolist() == steps
+
+
+def test_a_resumed_run_continues_its_histories(tmp_path):
+    train(tmp_path, epochs=1)
+    train(tmp_path, epochs=2, resume=True)
+    table = read_table(tmp_path)
+    assert table['iteration'].tolist() == list(range(1, 9))
+    assert table['semantic_ratio_video'].tolist() == list(range(1, 9))
+
+
+def test_resuming_a_finished_run_overwrites_nothing(tmp_path):
+    train(tmp_path, chance=0.5)
+    before = (tmp_path / 'task_gradients.csv').read_text()
+    (tmp_path / 'ratio_curves.png').write_text('kept')
+    train(tmp_path, resume=True, chance=0.5)
+    assert (tmp_path / 'task_gradients.csv').read_text() == before
+    assert (tmp_path / 'ratio_curves.png').read_text() == 'kept'
+
+
+def test_discriminator_accuracy_is_that_of_the_recorded_iterations(tmp_path):
+    train(tmp_path, chance=0.5, hook=TaskGradientHook(interval=2))
+    table = read_table(tmp_path)
+    np.testing.assert_allclose(table['domain_accuracy'], [0.02, 0.04])
+    np.testing.assert_allclose(table['domain_chance'], 0.5)
+
+
+def test_a_plain_wrapper_records_nothing_and_says_so_once(tmp_path):
+    runner = train(tmp_path, wrapper=OptimWrapper)
+    assert read_log(runner).count('has no read_diagnostics') == 1
+    assert not (tmp_path / 'task_gradients.csv').exists()
+    assert not (tmp_path / 'ratio_curves.png').exists()
+
+
+def test_a_plain_wrapper_still_shows_the_discriminator(tmp_path):
+    train(tmp_path, wrapper=OptimWrapper, chance=0.5)
+    table = read_table(tmp_path)
+    np.testing.assert_allclose(
+        table['domain_accuracy'], [0.01, 0.02, 0.03, 0.04]
+    )
+    assert (tmp_path / 'ratio_curves.png').exists()
+
+
+def test_plot_can_be_switched_off(tmp_path):
+    train(tmp_path, hook=TaskGradientHook(plot=False))
+    assert (tmp_path / 'task_gradients.csv').exists()
+    assert not (tmp_path / 'ratio_curves.png').exists()
+
+
+def test_non_finite_norms_are_loud_once_and_counted(tmp_path):
+    runner = train(tmp_path, epochs=2, bad_steps=(2, 5, 6))
+    warnings = [
+        line for line in read_log(runner).splitlines() if 'WARNING' in line
+    ]
+    alarms = [line for line in warnings if 'at iteration' in line]
+    assert len(alarms) == 1
+    assert (
+        "the classification gradient norm of 'video' is nan at iteration 2"
+        in alarms[0]
+    )
+    counts = [line for line in warnings if 'was not finite' in line]
+    assert len(counts) == 1
+    assert 'grad_norm_video was not finite in 3 of 8' in counts[0]
+    assert np.isnan(
+        read_table(tmp_path)['classification_grad_norm_video']
+    ).tolist() == [i in (2, 5, 6) for i in range(1, 9)]
+
+
+def test_it_is_registered():
+    assert HOOKS.get('TaskGradientHook') is TaskGradientHook
+
+
+@pytest.mark.parametrize('interval', [0, -1, 1.5])
+def test_interval_is_checked(interval):
+    with pytest.raises(ValueError, match='interval must be an integer >= 1'):
+        TaskGradientHook(interval=interval)
+
+
+def test_plotter_is_checked():
+    with pytest.raises(ValueError, match=r"got 'mmgmp\.visualization\.nope'"):
+        TaskGradientHook(plotter='mmgmp.visualization.nope')
+    assert TaskGradientHook(plot=False, plotter='nowhere').plotter is None
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    """Leave the root logger as it was: MMEngine configures it."""
+    handlers = logging.getLogger().handlers[:]
+    yield
+    logging.getLogger().handlers[:] = handlers
