@@ -49,7 +49,8 @@ class AudioVisualRecognizer(BaseModel):
 
     Args:
         encoders: One encoder config per modality; their order is the order of
-            the modalities everywhere.
+            the modalities everywhere. None drops a modality that a parent
+            config has.
         fusion: Config of the fusion.
         cls_head: Config of the classifier.
         domain_head: Config of the domain discriminator; None for a single
@@ -98,6 +99,7 @@ class AudioVisualRecognizer(BaseModel):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        encoders = {m: cfg for m, cfg in encoders.items() if cfg is not None}
         if not encoders:
             raise ValueError(
                 'model.encoders must name at least one modality, got none; '
