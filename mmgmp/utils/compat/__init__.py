@@ -1,0 +1,33 @@
+"""Repairs for what is published upstream, one small file each.
+
+Each module says which release it is for, does nothing where that release is
+not installed or no longer needs it, and has a test that fails as soon as it
+can be deleted.
+"""
+
+from __future__ import annotations
+
+from mmgmp.utils.compat.drn import supply_drn
+from mmgmp.utils.compat.mmcv import require_mmcv
+from mmgmp.utils.compat.safe_globals import allow_mmengine_checkpoints
+
+__all__ = [
+    'allow_mmengine_checkpoints',
+    'apply_compat',
+    'require_mmcv',
+    'supply_drn',
+]
+
+
+def apply_compat() -> None:
+    """Apply all repairs; calling it again changes nothing.
+
+    Raises:
+        ModuleNotFoundError: If ``mmcv`` is not installed.
+
+    Example:
+        >>> apply_compat()
+    """
+    require_mmcv()
+    supply_drn()
+    allow_mmengine_checkpoints()

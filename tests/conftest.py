@@ -1,0 +1,75 @@
+"""Shared by all tests: seeds, scope, one thread, and the ``gpu`` marker."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filelock import FileLock
+from mmengine.registry import DefaultScope
+
+import mmgmp  # noqa: F401 (repairs MMAction2 before any test imports it)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    torch.set_num_threads(1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if torch.cuda.is_available():
+        return
+    skip = pytest.mark.skip(reason='needs a CUDA device')
+    for item in items:
+        if 'gpu' in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True)
+def fixed_seed() -> None:
+    """Give every test the same random numbers, whatever ran before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope='session')
+def mini_hac(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Render a tiny mini-HAC once for all test processes and convert it."""
+    root = Path(__file__).resolve().parents[1]
+    base = tmp_path_factory.getbasetemp()
+    # Test processes have folders of their own inside a common one.
+    shared = base.parent if 'PYTEST_XDIST_WORKER' in os.environ else base
+    folder = shared / 'mini_hac'
+    with FileLock(f'{folder}.lock'):
+        if not (folder / 'hac_test.json').is_file():
+            for command in (
+                [
+                    'mini_hac/render.py',
+                    folder,
+                    '--train-per-class',
+                    '2',
+                    '--test-per-class',
+                    '1',
+                ],
+                ['hac/convert_annotations.py', folder / 'HAC_Splits', folder],
+            ):
+                script, *arguments = command
+                subprocess.run(
+                    [sys.executable, root / 'data_prep' / script, *arguments],
+                    check=True,
+                )
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def default_scope() -> Iterator[None]:
+    """Build as a config does, and forget the scope that a runner has set."""
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        yield
