@@ -1,0 +1,39 @@
+"""From annotation files and media to batches."""
+
+from __future__ import annotations
+
+from mmgmp.datasets.audio_visual_dataset import AudioVisualDataset
+from mmgmp.datasets.transforms import (
+    FrequencyMask,
+    LoadAudioSegment,
+    LoadFlowFrames,
+    LogMelSpectrogram,
+    LogSpectrogram,
+    MultiModalPipeline,
+    MultiViewPipeline,
+    PackMultiModalInputs,
+    PyAVSeekDecode,
+    PyAVSeekFlowDecode,
+    PyAVSeekFlowInit,
+    PyAVSeekInit,
+    SpectrogramNoise,
+    StackFlow,
+)
+
+__all__ = [
+    'AudioVisualDataset',
+    'FrequencyMask',
+    'LoadAudioSegment',
+    'LoadFlowFrames',
+    'LogMelSpectrogram',
+    'LogSpectrogram',
+    'MultiModalPipeline',
+    'MultiViewPipeline',
+    'PackMultiModalInputs',
+    'PyAVSeekDecode',
+    'PyAVSeekFlowDecode',
+    'PyAVSeekFlowInit',
+    'PyAVSeekInit',
+    'SpectrogramNoise',
+    'StackFlow',
+]

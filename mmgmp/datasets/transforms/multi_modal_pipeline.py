@@ -1,0 +1,148 @@
+"""One list of transforms per modality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import Compose
+
+from mmgmp.registry import TRANSFORMS
+
+# What MMAction2's transforms expect under `modality`; any other is images.
+_STOCK_MODALITIES = {'audio': 'Audio', 'flow': 'Flow'}
+
+
+@TRANSFORMS.register_module()
+class MultiModalPipeline(BaseTransform):
+    """Run each modality through its own list, on its own results dict.
+
+    MMAction2's transforms then work unchanged, and two modalities cannot
+    overwrite each other's ``imgs`` or ``start_index``. Modalities run in the
+    order in which their lists are given. What the first one sampled, from
+    ``frame_inds[0]`` to ``frame_inds[-1]``, is offered to those after it as
+    ``clip_frames`` and, if the frame rate is known (``fps`` or ``avg_fps``),
+    as ``clip_seconds`` from the start of the file.
+
+    A list starts from the annotation entry of its modality plus
+    ``filename`` (from ``path``), ``modality``, ``start_index`` and ``label``;
+    an entry with ``num_frames`` is a folder of frames (flow: two of them) and
+    gives ``frame_dir``, ``total_frames`` and ``start_index`` for
+    ``RawFrameDecode``.
+
+    Required keys: ``modalities``, ``sources``; ``label`` if there is one.
+
+    Added keys: one per modality, the results of its list.
+
+    Args:
+        **pipelines: Transforms by modality name.
+
+    Raises:
+        TypeError: If a list is not a sequence of transforms.
+        ValueError: If a sample wants a modality that has no list.
+
+    Example:
+        >>> import numpy as np
+        >>> pipeline = MultiModalPipeline(
+        ...     video=[dict(type='PyAVSeekInit')],
+        ...     audio=[dict(type='LoadAudioSegment')],
+        ... )
+        >>> entry = dict(waveform=np.zeros(8000), sample_rate=16000)
+        >>> results = dict(modalities=('audio',), sources=dict(audio=entry))
+        >>> pipeline(results)['audio']['waveform'].shape
+        (8000,)
+    """
+
+    def __init__(
+        self, **pipelines: Sequence[dict[str, Any] | Callable]
+    ) -> None:
+        self.pipelines = {
+            name: build_pipeline(name, transforms)
+            for name, transforms in pipelines.items()
+        }
+
+    def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:
+        """Run the lists of the sample's modalities."""
+        for name in results['modalities']:
+            if name not in self.pipelines:
+                raise ValueError(
+                    f'modalities: {name!r} has no list of transforms in '
+                    f'MultiModalPipeline, which has {list(self.pipelines)}'
+                )
+        outputs: dict[str, Any] = {}
+        clip: dict[str, Any] = {}
+        for name, pipeline in self.pipelines.items():
+            if name not in results['modalities']:
+                continue
+            output = pipeline({**_start(name, results), **clip})
+            if output is None:
+                return None
+            outputs[name] = output
+            clip = clip or _sampled_clip(output)
+        return {**results, **outputs}
+
+    def __repr__(self) -> str:
+        lists = ', '.join(f'{k}={v!r}' for k, v in self.pipelines.items())
+        return f'{type(self).__name__}({lists})'
+
+
+def build_pipeline(
+    name: str, transforms: Sequence[dict[str, Any] | Callable]
+) -> Compose:
+    """Build a list of transforms from MMAction2's registry.
+
+    Args:
+        name: Config key of the list, for the error message.
+        transforms: Configs or callables.
+
+    Returns:
+        The composed transforms.
+
+    Raises:
+        TypeError: If ``transforms`` is not a list of them.
+    """
+    if isinstance(transforms, (str, Mapping)) or not isinstance(
+        transforms, Sequence
+    ):
+        raise TypeError(
+            f'{name} must be a list of transforms, got {transforms!r}'
+        )
+    # Built here and not by Compose, which would need a default scope.
+    return Compose(
+        [
+            TRANSFORMS.build(item) if isinstance(item, Mapping) else item
+            for item in transforms
+        ]
+    )
+
+
+def _start(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
+    entry = results['sources'][name]
+    start = {
+        'modality': _STOCK_MODALITIES.get(name, 'RGB'),
+        'start_index': 0,
+        **entry,
+    }
+    if 'path' in entry:
+        start['filename'] = entry['path']
+    if 'num_frames' in entry:
+        if 'path' in entry:
+            start['frame_dir'] = entry['path']
+        start['total_frames'] = entry['num_frames']
+        start['start_index'] = entry.get('start_frame', 1)
+    if 'label' in results:
+        start['label'] = results['label']
+    return start
+
+
+def _sampled_clip(output: Mapping[str, Any]) -> dict[str, Any]:
+    if 'frame_inds' not in output:
+        return {}
+    frame_inds = output['frame_inds'].reshape(-1)
+    first, last = int(frame_inds[0]), int(frame_inds[-1])
+    clip: dict[str, Any] = {'clip_frames': (first, last)}
+    fps = output.get('fps') or output.get('avg_fps')
+    if fps:
+        clip['clip_seconds'] = (first / fps, last / fps)
+    return clip
