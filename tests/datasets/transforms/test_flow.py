@@ -152,9 +152,7 @@ def test_two_videos_give_the_pixels_of_a_full_decode(videos, tmp_path):
 
 
 @pytest.mark.parametrize('kind', ['folders', 'videos'])
-def test_stock_flip_mirrors_both_and_inverts_x_alone(
-    kind, request, tmp_path
-):
+def test_stock_flip_mirrors_both_and_inverts_x_alone(kind, request, tmp_path):
     root = request.getfixturevalue(kind)
     entry, load = {
         'folders': (folder_entry(), FOLDERS),
