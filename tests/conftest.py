@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from filelock import FileLock
+from hypothesis import settings
 from mmengine.registry import DefaultScope
 
 import mmgmp  # noqa: F401 (repairs MMAction2 before any test imports it)
@@ -20,6 +21,10 @@ import mmgmp  # noqa: F401 (repairs MMAction2 before any test imports it)
 
 def pytest_configure(config: pytest.Config) -> None:
     torch.set_num_threads(1)
+    # Time limits of single examples would fail on a busy machine.
+    settings.register_profile('ci', max_examples=100, deadline=None)
+    settings.register_profile('nightly', max_examples=2000, deadline=None)
+    settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'ci'))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -52,6 +52,7 @@ def read_split(path: Path, problems: list[str]) -> list[tuple[str, int]]:
         File stem and label of each good row.
     """
     rows: dict[str, int] = {}
+    before = len(problems)
     try:
         with path.open(newline='', encoding='utf-8-sig') as file:
             for number, row in enumerate(csv.reader(file), start=1):
@@ -64,6 +65,10 @@ def read_split(path: Path, problems: list[str]) -> list[tuple[str, int]]:
         problems.append(f'{path}: no such file')
     except UnicodeDecodeError as error:
         problems.append(f'{path}: not UTF-8 text ({error})')
+    except (OSError, csv.Error) as error:
+        problems.append(f'{path}: cannot be read ({error})')
+    if not rows and len(problems) == before:
+        problems.append(f'{path}: has no rows')
     return list(rows.items())
 
 

@@ -1,6 +1,7 @@
 """Typed data that the rooms pass to each other; depends on torch only."""
 
 from mmgmp.structures.batch import MultiModalBatch
+from mmgmp.structures.hook_protocols import EncodingModel, LossBlender
 from mmgmp.structures.signals import (
     BatchSignals,
     Coefficients,
@@ -12,14 +13,19 @@ from mmgmp.structures.task_losses import (
     attach_task_losses,
     get_task_losses,
 )
+from mmgmp.structures.teacher import TeachableModel, Teacher
 
 __all__ = [
     'BatchSignals',
     'Coefficients',
+    'EncodingModel',
     'GradientProducts',
+    'LossBlender',
     'MultiModalBatch',
     'Task',
     'TaskLosses',
+    'TeachableModel',
+    'Teacher',
     'attach_task_losses',
     'get_task_losses',
 ]

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
+
+
+def _no_classifier(features: Mapping[str, Tensor]) -> Tensor:
+    raise RuntimeError(
+        f'classify of this batch was not given, called for {list(features)}; '
+        'take batches from AudioVisualRecognizer'
+    )
 
 
 @dataclass(frozen=True)
@@ -23,8 +30,24 @@ class MultiModalBatch:
             domain head.
         unimodal_logits: Logits of the configured unimodal heads, ``(N, K)``
             per modality; empty without ``unimodal_heads``.
+        unimodal_domain_logits: Domain logits ``(N, S)`` per modality of a
+            method with ``domain_logits_in_pass``; else empty.
         inputs: The preprocessed inputs, for methods that run an encoder
             again.
+        outputs: Encoder outputs before ``feature_transforms``, ``(N, D_m)``;
+            empty if a loss may reach an encoder by another way, as it may
+            through ``inner_features``.
+        inner_features: Features at encoder weights moved one step along each
+            unimodal loss; given by ``InnerStepPlan`` only.
+        num_views: Views per sample V; rows come as all first views, then all
+            second views, so N is V times the number of samples.
+        teacher: What the averaged copy of the method that reads this batch
+            says about it; empty until the teacher has begun.
+        classify: Fused class logits ``(N, K)`` of other features, with the
+            heads in their present mode.
+        clean_features: Features before what ``feature_transforms`` do in
+            training only; confidences are computed from them.
+        output_weight: Weight of the classifier's last layer.
     """
 
     features: Mapping[str, Tensor]
@@ -34,7 +57,15 @@ class MultiModalBatch:
     logits: Tensor
     domain_logits: Tensor | None = None
     unimodal_logits: Mapping[str, Tensor] = field(default_factory=dict)
+    unimodal_domain_logits: Mapping[str, Tensor] = field(default_factory=dict)
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
+    outputs: Mapping[str, Tensor] = field(default_factory=dict)
+    inner_features: Mapping[str, Tensor] = field(default_factory=dict)
+    num_views: int = 1
+    teacher: Mapping[str, Tensor] = field(default_factory=dict)
+    classify: Callable[[Mapping[str, Tensor]], Tensor] = _no_classifier
+    clean_features: Mapping[str, Tensor] = field(default_factory=dict)
+    output_weight: Tensor | None = None
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
+
+from mmgmp.structures.task_losses import Task
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class BatchSignals:
         means: Sample means of what the modulation asked to observe.
         epoch: 0-based epoch.
         step: 0-based count of optimizer steps.
+        seed: Of the run, equal on all ranks.
 
     Source: GMP (arXiv 2603.14175), Eq. (8).
     """
@@ -34,19 +38,46 @@ class BatchSignals:
     means: Mapping[str, Tensor] = field(default_factory=dict)
     epoch: int = 0
     step: int = 0
+    seed: int = 0
 
 
 @dataclass(frozen=True)
 class Coefficients:
     """Factors of the raw task gradients, each of shape ``(M,)``.
 
-    The encoder of modality m receives
-    ``classification[m] * g_c + domain[m] * g_d + extra[m] * g_e``.
+    The encoder of modality m receives the sum over the tasks of
+    ``coefficients.of(task)[m]`` times the gradient of that task.
+
+    Args:
+        classification: Factor of g_c.
+        domain: Factor of g_d.
+        extra: Factor of the gradient of the extra losses.
+        alignment: Factor of the gradient of the alignment losses; None takes
+            that of the extra ones.
+
+    Example:
+        >>> import torch
+        >>> one = torch.ones(1)
+        >>> factors = Coefficients(one, one, one)
+        >>> factors.replace({Task.DOMAIN: 2 * one}).of(Task.DOMAIN)
+        tensor([2.])
     """
 
     classification: Tensor
     domain: Tensor
     extra: Tensor
+    alignment: Tensor | None = None
+
+    def of(self, task: Task) -> Tensor:
+        """Return the factor of one task's gradient."""
+        factor: Tensor | None = getattr(self, task.name.lower())
+        return self.extra if factor is None else factor
+
+    def replace(self, factors: Mapping[Task, Tensor]) -> Coefficients:
+        """Return a copy with other factors for some tasks."""
+        return dataclasses.replace(
+            self, **{task.name.lower(): f for task, f in factors.items()}
+        )
 
 
 @dataclass(frozen=True)
@@ -54,7 +85,8 @@ class GradientProducts:
     """Inner products of the raw task gradients, each of shape ``(M,)``.
 
     Taken over the concatenation of all trainable parameters of an encoder,
-    in squared gradient units.
+    in squared gradient units. A projection that names another pair of tasks
+    than classification and domain gets the products of that pair, in order.
 
     Args:
         classification: ``||g_c||^2`` (A).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -19,8 +19,10 @@ class Task(str, Enum):
     A term whose target is a class label or a class posterior belongs to
     ``CLASSIFICATION``; a term that ignores class labels and shapes the
     representation over domains or modalities belongs to ``DOMAIN``; ``EXTRA``
-    terms reach the encoders neither modulated nor projected. The value is the
-    word used in log keys (``loss_cls``, ``loss_domain``, ``loss_extra``).
+    terms reach the encoders neither modulated nor projected. ``ALIGNMENT``
+    terms, which pull the predictions of the modalities together, are extra
+    terms that a projection may ask for apart. The value is the word used in
+    log keys (``loss_cls``, ``loss_domain``, ``loss_extra``, ``loss_align``).
 
     Example:
         >>> Task('domain') is Task.DOMAIN
@@ -33,6 +35,7 @@ class Task(str, Enum):
     CLASSIFICATION = 'cls'
     DOMAIN = 'domain'
     EXTRA = 'extra'
+    ALIGNMENT = 'align'
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class TaskLosses:
             modality, that particular strategies ask for by name.
         num_samples: Samples in this batch; read off the confidences if they
             are given. Weights the ranks of a distributed run.
+        feedback: Called once per optimizer step with what the modulation
+            tells the model (``Modulation.feedback``), by name.
 
     Raises:
         ValueError: If a loss is not a 0-dim tensor, no loss is given, or the
@@ -82,6 +87,7 @@ class TaskLosses:
         default_factory=dict
     )
     num_samples: int | None = None
+    feedback: Callable[[Mapping[str, Tensor]], None] | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes once and derive the number of samples."""

@@ -133,6 +133,34 @@ def test_missing_files_are_all_reported(convert, tmp_path, capsys):
     assert capsys.readouterr().err.count('no such file') == 6
 
 
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'', 'has no rows'),
+        (b'clip.mp4,1\r\n\xff\xfe\r\n', 'not UTF-8 text'),
+        (b'"' + b'a' * 200_000, 'cannot be read'),
+        (b'whole.mp4,1\r\ncut.m', ':2: expected "name.mp4,label"'),
+    ],
+)
+def test_an_empty_broken_or_cut_file_is_named(
+    convert, splits, tmp_path, capsys, content, message
+):
+    path = splits / 'HAC_test_only_animal.csv'
+    path.write_bytes(content)
+    assert convert.main([str(splits), str(tmp_path / 'HAC')]) == 1
+    shown = capsys.readouterr().err
+    assert str(path) in shown
+    assert message in shown
+    assert not (tmp_path / 'HAC').exists()
+
+
+def test_a_file_in_place_of_the_folder_is_named(convert, tmp_path, capsys):
+    (tmp_path / 'HAC_Splits').write_text('no folder')
+    argv = [str(tmp_path / 'HAC_Splits'), str(tmp_path / 'HAC')]
+    assert convert.main(argv) == 1
+    assert '6 problems, nothing written' in capsys.readouterr().err
+
+
 def test_a_failed_write_leaves_the_old_files(
     convert, splits, tmp_path, monkeypatch
 ):

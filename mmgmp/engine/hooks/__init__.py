@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+from mmgmp.engine.hooks.drb_hook import DRBHook
+from mmgmp.engine.hooks.exact_resume_hook import ExactResumeHook
+from mmgmp.engine.hooks.grad_blending_hook import GradBlendingHook
+from mmgmp.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmgmp.engine.hooks.task_gradient_hook import TaskGradientHook
+from mmgmp.engine.hooks.teacher_hook import TeacherHook
 
-__all__ = ['TaskGradientHook']
+__all__ = [
+    'DRBHook',
+    'ExactResumeHook',
+    'GradBlendingHook',
+    'SafeCheckpointHook',
+    'TaskGradientHook',
+    'TeacherHook',
+]

@@ -11,9 +11,15 @@ from mmgmp.engine.optim.gmp_optim_wrapper import (
 from mmgmp.engine.optim.gmp_optim_wrapper_constructor import (
     GMPOptimWrapperConstructor,
 )
+from mmgmp.engine.optim.strategies.agm_modulation import AGMModulation
+from mmgmp.engine.optim.strategies.balgrad_projection import (
+    BalGradProjection,
+)
+from mmgmp.engine.optim.strategies.cggm_modulation import CGGMModulation
 from mmgmp.engine.optim.strategies.decoupled_modulation import (
     DecoupledModulation,
 )
+from mmgmp.engine.optim.strategies.ogm_modulation import OGMModulation
 from mmgmp.engine.optim.strategies.task_projection import TaskProjection
 from mmgmp.engine.optim.strategies.unified_modulation import (
     UnifiedModulation,
@@ -23,11 +29,15 @@ from mmgmp.engine.optim.task_gradient_optim_wrapper import (
 )
 
 __all__ = [
+    'AGMModulation',
     'AmpGMPOptimWrapper',
     'AmpTaskGradientOptimWrapper',
+    'BalGradProjection',
+    'CGGMModulation',
     'DecoupledModulation',
     'GMPOptimWrapper',
     'GMPOptimWrapperConstructor',
+    'OGMModulation',
     'TaskGradientOptimWrapper',
     'TaskProjection',
     'UnifiedModulation',

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -20,6 +21,36 @@ def accumulation_dtype(device: torch.device) -> torch.dtype:
         torch.float64
     """
     return torch.float32 if device.type == 'mps' else torch.float64
+
+
+@contextmanager
+def explained_checkpointing() -> Iterator[None]:
+    """Say what to do where activation checkpointing cannot be split.
+
+    The reentrant form of PyTorch's checkpointing runs a backward pass of its
+    own inside ours and so cannot be asked for some gradients only.
+
+    Raises:
+        RuntimeError: In place of PyTorch's own.
+
+    Example:
+        >>> with explained_checkpointing():
+        ...     pass
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if 'use_reentrant' not in str(error) and (
+            'Checkpointing is not compatible' not in str(error)
+        ):
+            raise
+        raise RuntimeError(
+            'Activation checkpointing must be of the non-reentrant kind for '
+            'gradients per task, got the reentrant one, which with_cp=True '
+            'of a backbone and activation_checkpointing=[...] of MMEngine '
+            'use; set with_cp=True of the ModalityEncoder instead, or call '
+            'torch.utils.checkpoint.checkpoint with use_reentrant=False'
+        ) from error
 
 
 def backward_into(
@@ -45,6 +76,9 @@ def backward_into(
     Returns:
         The updated gradients; the ``.grad`` of ``parameters`` is left None.
 
+    Raises:
+        RuntimeError: If the graph holds reentrant checkpointing.
+
     Example:
         >>> w = Parameter(torch.ones(1))
         >>> backward_into((2 * w).sum(), [w], [torch.ones(1)], [], False)
@@ -55,7 +89,10 @@ def backward_into(
         return []
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
-    torch.autograd.backward([loss], inputs=inputs, retain_graph=retain_graph)
+    with explained_checkpointing():
+        torch.autograd.backward(
+            [loss], inputs=inputs, retain_graph=retain_graph
+        )
     result: Gradients = [parameter.grad for parameter in parameters]
     for parameter in parameters:
         parameter.grad = None
@@ -102,7 +139,7 @@ def inner_product(first: Gradients, second: Gradients) -> Tensor:
 
 def scale_(gradients: Sequence[Tensor], factor: Tensor) -> None:
     """Multiply gradients in place by a 0-dim tensor on their device."""
-    for group in _by_dtype(gradients):
+    for group in by_dtype(gradients):
         torch._foreach_mul_(group, factor.to(group[0].dtype))
 
 
@@ -146,7 +183,13 @@ def _flatten_alike(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _by_dtype(gradients: Sequence[Tensor]) -> list[list[Tensor]]:
+def by_dtype(gradients: Sequence[Tensor]) -> list[list[Tensor]]:
+    """Sort tensors into lists of one type, as ``torch._foreach_*`` needs.
+
+    Example:
+        >>> len(by_dtype([torch.ones(1), torch.ones(2)]))
+        1
+    """
     groups: dict[torch.dtype, list[Tensor]] = {}
     for gradient in gradients:
         groups.setdefault(gradient.dtype, []).append(gradient)

@@ -29,23 +29,53 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     return values
 
 
+class HostCopy:
+    """A small tensor on its way to the host.
+
+    The copy starts at construction; :meth:`tolist` waits for it alone and
+    not for the work that was queued on the device since.
+
+    Args:
+        values: Tensor of any shape.
+
+    Example:
+        >>> HostCopy(torch.tensor([1., 0.])).tolist()
+        [1.0, 0.0]
+    """
+
+    def __init__(self, values: Tensor) -> None:
+        self._host = values.to('cpu', non_blocking=values.is_cuda)
+        self._event = torch.cuda.Event() if values.is_cuda else None
+        if self._event is not None:
+            self._event.record()
+
+    def tolist(self) -> list[float]:
+        """Return the values, once they have arrived."""
+        if self._event is not None:
+            self._event.synchronize()
+        values: list[float] = self._host.tolist()
+        return values
+
+
 class GradientReduction:
     """A weighted sum of gradients over ranks, under way.
 
-    The gradients are flattened into buckets; every bucket's reduction runs
-    asynchronously from construction until :meth:`wait`, so that it overlaps
-    the next differentiation. A gradient that this rank lacks counts as zero;
-    it stays None only if it is None on all ranks.
+    The gradients move into flat buckets of about 25 MiB, one after the other,
+    and are views of them from then on, so no second copy of them stays
+    alive. Every bucket's reduction runs asynchronously from construction
+    until :meth:`wait`, so that it overlaps the next differentiation. A
+    gradient that this rank lacks counts as zero; it stays None only if it is
+    None on all ranks. What is sent follows from the parameters alone: a rank
+    without any gradient sends as much as the others.
 
     Args:
         parameters: What the gradients belong to, in the same order on every
             rank.
-        gradients: This rank's gradients; they are overwritten.
+        gradients: This rank's gradients; the list is overwritten.
         weight: This rank's share of the samples, 0-dim, summing to 1 over
             the ranks.
 
-    Source: section "data parallel" of docs/decisions.md; the paper trains on
-    one device.
+    Source: docs/scale.md; the paper trains on one device.
     """
 
     def __init__(
@@ -54,64 +84,97 @@ class GradientReduction:
         gradients: Gradients,
         weight: Tensor,
     ) -> None:
-        self._gradients = [
-            torch.zeros_like(parameter) if gradient is None else gradient
-            for parameter, gradient in zip(parameters, gradients, strict=True)
-        ]
-        device = weight.device
+        self._gradients = gradients
+        self._works: list[Any] = []
+        if not gradients:
+            return
         self._present = torch.tensor(
             [gradient is not None for gradient in gradients],
             dtype=torch.uint8,
-            device=device,
+            device=weight.device,
         )
-        self._works: list[Any] = []
-        self._buckets = []
-        if self._gradients:
-            self._works.append(
-                dist.all_reduce(
-                    self._present, dist.ReduceOp.MAX, async_op=True
-                )
-            )
-        for members in _bucket_members(self._gradients):
-            flat = torch.cat([g.reshape(-1) for g in members])
+        self._works.append(
+            dist.all_reduce(self._present, dist.ReduceOp.MAX, async_op=True)
+        )
+        for members in _bucket_members(parameters):
+            flat = _flatten(parameters, gradients, members)
             flat.mul_(weight.to(flat.dtype))
             self._works.append(dist.all_reduce(flat, async_op=True))
-            self._buckets.append((members, flat))
 
     def wait(self) -> Gradients:
         """Return the reduced gradients, equal on all ranks."""
         for work in self._works:
             work.wait()
-        for members, flat in self._buckets:
-            parts = flat.split([g.numel() for g in members])
-            torch._foreach_copy_(
-                members,
-                [
-                    part.view_as(g)
-                    for part, g in zip(parts, members, strict=True)
-                ],
-            )
-        # The only host copy of a distributed step: which gradients exist.
+        if not self._gradients:
+            return []
+        # Waits for the device: which gradients exist decides which
+        # parameters the optimizer leaves alone.
         present = self._present.tolist()
         return [
-            g if is_present else None
-            for g, is_present in zip(self._gradients, present, strict=True)
+            gradient if is_present else None
+            for gradient, is_present in zip(
+                self._gradients, present, strict=True
+            )
         ]
 
 
-def _bucket_members(gradients: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Split into runs of one dtype and at most about 25 MiB."""
-    buckets: list[list[Tensor]] = []
+def _flatten(
+    parameters: Sequence[Parameter],
+    gradients: Gradients,
+    members: Sequence[int],
+) -> Tensor:
+    """Move some gradients into one tensor, and leave views of it behind."""
+    first = parameters[members[0]]
+    total = sum(parameters[i].numel() for i in members)
+    flat = first.new_zeros(total)
+    offset = 0
+    views, present = [], []
+    for index in members:
+        parameter = parameters[index]
+        gradient = gradients[index]
+        view = flat.as_strided(
+            parameter.shape, _dense_stride(parameter), offset
+        )
+        if gradient is not None:
+            views.append(view)
+            present.append(gradient)
+        gradients[index] = view
+        offset += parameter.numel()
+    if views:
+        torch._foreach_copy_(views, present)
+    return flat
+
+
+def _dense_stride(parameter: Parameter) -> tuple[int, ...]:
+    """Stride of a gradient that holds the parameter's elements, no more.
+
+    That of the parameter itself wherever possible, as optimizers expect it
+    (channels-last weights, for one).
+    """
+    extent = 1 + sum(
+        (size - 1) * stride
+        for size, stride in zip(
+            parameter.shape, parameter.stride(), strict=True
+        )
+    )
+    if extent == parameter.numel():
+        return parameter.stride()
+    return torch.empty(parameter.shape, device='meta').stride()
+
+
+def _bucket_members(parameters: Sequence[Parameter]) -> list[list[int]]:
+    """Split indices into runs of one dtype and at most about 25 MiB."""
+    buckets: list[list[int]] = []
     size = 0
-    for gradient in gradients:
-        nbytes = gradient.numel() * gradient.element_size()
+    for index, parameter in enumerate(parameters):
+        nbytes = parameter.numel() * parameter.element_size()
         if (
             not buckets
-            or gradient.dtype != buckets[-1][0].dtype
+            or parameter.dtype != parameters[buckets[-1][0]].dtype
             or size + nbytes > _BUCKET_BYTES
         ):
             buckets.append([])
             size = 0
-        buckets[-1].append(gradient)
+        buckets[-1].append(index)
         size += nbytes
     return buckets

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
-from mmengine.dist import get_world_size
+from mmengine.dist import broadcast_object_list, get_world_size
 from mmengine.logging import MessageHub, print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
@@ -18,11 +19,17 @@ from mmgmp.engine.optim.gradients import (
     accumulation_dtype,
     add_,
     backward_into,
+    by_dtype,
+    explained_checkpointing,
     inner_product,
     scale_,
     squared_norm,
 )
-from mmgmp.engine.optim.reduction import GradientReduction, sum_over_ranks
+from mmgmp.engine.optim.reduction import (
+    GradientReduction,
+    HostCopy,
+    sum_over_ranks,
+)
 from mmgmp.engine.optim.strategies.base import (
     Modulation,
     Projection,
@@ -40,7 +47,14 @@ from mmgmp.structures import (
 )
 
 _LEVELS = ('parameter', 'feature')
-_SHARDED = ('FullyShardedDataParallel', 'FSDPModule', 'DeepSpeedEngine')
+_SHARDED = (
+    'DeepSpeedEngine',
+    'FSDPModule',
+    'FullyShardedDataParallel',
+    'MMDeepSpeedEngineWrapper',
+    'ZeroRedundancyOptimizer',
+)
+_RATIO_TASKS = (Task.CLASSIFICATION, Task.DOMAIN)
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -68,12 +82,15 @@ class TaskGradientOptimWrapper(OptimWrapper):
             ours with one.
         accumulative_counts: Micro-batches per optimizer step. The tasks'
             gradients are accumulated apart and combined once per step.
+            However the samples of a step are spread over micro-batches and
+            ranks, the update is that of one batch with all of them.
         clip_grad: As in MMEngine's ``OptimWrapper``; acts on the combined
             gradient.
 
     Raises:
-        ValueError: If the level is unknown, or ``level='feature'`` is
-            combined with gradient accumulation.
+        ValueError: If the level is unknown, ``level='feature'`` is combined
+            with gradient accumulation, or a modulation that acts on single
+            tensors with what needs whole gradients.
         TypeError: If modulation or projection is of the wrong kind.
         NotImplementedError: If the model is sharded over ranks.
         RuntimeError: If the loss carries no ``TaskLosses``.
@@ -126,15 +143,29 @@ class TaskGradientOptimWrapper(OptimWrapper):
             'projection', projection, PROJECTIONS, Projection
         )
         self.level = level
+        self._refuse_sharding(optimizer)
         self._task_groups = self._group_tasks()
+        self._check_selection()
         self._encoders: dict[str, list[Parameter]] = {}
-        self._encoder_source: list[Sequence[Parameter]] = []
         self._encoder_flat: list[Parameter] = []
         self._encoder_parts: list[slice] = []
         self._others: list[Parameter] = []
+        self._unreached: set[str] = set()
         self._steps = 0
+        self._shared_seed: int | None = None
         self._diagnostics: dict[str, Tensor] = {}
-        self._grad_norm: Tensor | None = None
+        self._saved_window: dict[str, Any] | None = None
+        # What is gathered over the micro-batches of one optimizer step.
+        self._gradients: dict[Task, Gradients]
+        self._reductions: dict[Task, GradientReduction]
+        self._combined: Gradients | None
+        self._sums: dict[str, Tensor]
+        self._sizes: list[int]
+        self._divisor: int
+        self._seen: set[Task]
+        self._group_flags: HostCopy | None
+        self._rank_weight: Tensor
+        self._modulated: Coefficients | None
         self._clear_window()
 
     # -- the step ---------------------------------------------------------
@@ -154,13 +185,15 @@ class TaskGradientOptimWrapper(OptimWrapper):
         """
         tasks = get_task_losses(loss)
         self._set_encoders(tasks)
-        self._check_confidences(tasks)
+        self._restore_window()
         self._observe(tasks)
         is_boundary = self.should_sync()
         signals = self._reduce_signals() if is_boundary else None
-        if self.level == 'feature' and len(self._present_groups(tasks)) > 1:
+        # Which way is taken must not depend on this rank's batch: every
+        # rank has to join the same collectives in the same order.
+        if self.level == 'feature' and len(self._task_groups) > 1:
             self._differentiate_features(tasks, signals)
-        elif signals is not None and self._is_separable(tasks):
+        elif signals is not None and self._is_separable:
             self._differentiate_modalities(tasks, signals)
         else:
             self._differentiate_tasks(loss, tasks, signals)
@@ -170,6 +203,8 @@ class TaskGradientOptimWrapper(OptimWrapper):
             self.step(**(step_kwargs or {}))
             self.zero_grad(**(zero_kwargs or {}))
             self._steps += 1
+            if self.modulation is not None and tasks.feedback is not None:
+                tasks.feedback(self.modulation.feedback())
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Clear the gradients and everything kept for this step."""
@@ -189,17 +224,21 @@ class TaskGradientOptimWrapper(OptimWrapper):
         Raises:
             NotImplementedError: If parameters are sharded over ranks.
         """
-        for kind in type(model).__mro__:
-            if kind.__name__ in _SHARDED:
-                raise NotImplementedError(
-                    f'{type(self).__name__} needs whole parameters on every '
-                    f'rank, got a model wrapped by {kind.__name__}; use '
-                    'model_wrapper_cfg=dict(type="MMDistributedDataParallel")'
-                    ' and strategy=None'
-                )
+        self._refuse_sharding(model)
         no_sync = getattr(model, 'no_sync', nullcontext)
         with no_sync():
             yield
+
+    def _refuse_sharding(self, part: object) -> None:
+        for kind in type(part).__mro__:
+            if kind.__name__ in _SHARDED:
+                raise NotImplementedError(
+                    f'{type(self).__name__} needs whole parameters, '
+                    'gradients and optimizer states on every rank, got '
+                    f'{kind.__name__}; use '
+                    'model_wrapper_cfg=dict(type="MMDistributedDataParallel")'
+                    ', strategy=None and an ordinary optimizer'
+                )
 
     # -- what a step is decided from --------------------------------------
 
@@ -207,15 +246,18 @@ class TaskGradientOptimWrapper(OptimWrapper):
         """Add this batch's sums and sample count to the window's."""
         device = self._device
         dtype = accumulation_dtype(device)
-        count = tasks.num_samples
-        sums = {
-            '': torch.full(
-                (1,),
-                1 if count is None else count,
-                dtype=dtype,
-                device=device,
-            )
+        count = 1 if tasks.num_samples is None else tasks.num_samples
+        self._sizes.append(count)
+        self._divisor = round(1 / self.scale_loss(1.0))
+        if count:
+            self._check_requirements(tasks)
+        attached = self._attached(tasks)
+        self._seen |= {
+            group[0]
+            for group in self._task_groups
+            if any(task in attached for task in group)
         }
+        sums = {'': torch.full((1,), count, dtype=dtype, device=device)}
         for task, confidences in tasks.confidences.items():
             sums[task.value] = torch.stack(
                 [
@@ -233,32 +275,72 @@ class TaskGradientOptimWrapper(OptimWrapper):
 
     def _reduce_signals(self) -> BatchSignals:
         """Sum over ranks, then form the ratios."""
-        names = list(self._sums)
         local_count = self._sums['']
-        sizes = [len(value) for value in self._sums.values()]
-        packed = sum_over_ranks(torch.cat(list(self._sums.values())))
-        total = dict(zip(names, packed.split(sizes), strict=True))
+        total, known = self._sums, None
+        if get_world_size() > 1:
+            total, known = self._sum_over_ranks()
         count = total['']
         # A batch without samples on all ranks gives 0 / 1, not NaN.
         self._rank_weight = (local_count / count.clamp(min=1))[0]
-        ones = torch.ones(
-            len(self._encoders), dtype=count.dtype, device=count.device
-        )
-        rho, sigma = ones, ones
-        if Task.CLASSIFICATION.value in total:
-            rho = semantic_ratio(total[Task.CLASSIFICATION.value])
-            self._record('semantic_ratio', rho)
-        if Task.DOMAIN.value in total:
-            sigma = domain_ratio(total[Task.DOMAIN.value])
-            self._record('domain_ratio', sigma)
+        ratios = []
+        for index, (task, name, form) in enumerate(
+            (
+                (Task.CLASSIFICATION, 'semantic_ratio', semantic_ratio),
+                (Task.DOMAIN, 'domain_ratio', domain_ratio),
+            )
+        ):
+            ratio = count.new_ones(len(self._encoders))
+            if task.value in total:
+                formed = form(total[task.value])
+                ratio = (
+                    formed
+                    if known is None
+                    else torch.where(known[index] > 0, formed, ratio)
+                )
+                self._record(name, ratio)
+            ratios.append(ratio)
         means = {
             name.removeprefix('mean_'): value / count.clamp(min=1)
             for name, value in total.items()
             if name.startswith('mean_')
         }
         return BatchSignals(
-            tuple(self._encoders), rho, sigma, means, self._epoch, self._steps
+            modalities=tuple(self._encoders),
+            semantic_ratio=ratios[0],
+            domain_ratio=ratios[1],
+            means=means,
+            epoch=self._epoch,
+            step=self._steps,
+            seed=self._seed,
         )
+
+    def _sum_over_ranks(self) -> tuple[dict[str, Tensor], Tensor]:
+        """Sum the window over ranks in a layout that all of them share.
+
+        A rank without samples may lack losses and confidences. Which groups
+        of tasks any rank has is on its way to the host meanwhile.
+
+        Returns:
+            The sums, and which confidences any rank has.
+        """
+        count = self._sums['']
+        known = [task.value in self._sums for task in _RATIO_TASKS]
+        groups = [group[0] in self._seen for group in self._task_groups]
+        values = {
+            **{
+                t.value: count.new_zeros(len(self._encoders))
+                for t in _RATIO_TASKS
+            },
+            **self._sums,
+            'flags': count.new_tensor([float(x) for x in known + groups]),
+        }
+        names = sorted(values)
+        packed = sum_over_ranks(torch.cat([values[n] for n in names]))
+        parts = packed.split([len(values[n]) for n in names])
+        total = dict(zip(names, parts, strict=True))
+        flags = total.pop('flags')
+        self._group_flags = HostCopy(flags[len(known) :])
+        return total, flags[: len(known)]
 
     def _modulate(self, signals: BatchSignals) -> Coefficients:
         if self.modulation is None:
@@ -279,8 +361,8 @@ class TaskGradientOptimWrapper(OptimWrapper):
         scale = self._unit_loss_scale()
         norm_c = products.classification.sqrt()
         norm_d = products.domain.sqrt()
-        self._record('classification_grad_norm', norm_c / scale)
-        self._record('domain_grad_norm', norm_d / scale)
+        for task, norm in zip(self._pair, (norm_c, norm_d), strict=True):
+            self._record(f'{task.name.lower()}_grad_norm', norm / scale)
         tiny = torch.finfo(products.cross.dtype).tiny
         self._record(
             'cosine', products.cross / (norm_c * norm_d).clamp(min=tiny)
@@ -294,6 +376,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         self._record('conflict', conflict)
         if not self.projection.is_active(signals.epoch):
             return coefficients
+        self._modulated = coefficients
         return projected
 
     # -- differentiation --------------------------------------------------
@@ -302,25 +385,38 @@ class TaskGradientOptimWrapper(OptimWrapper):
         self, loss: Tensor, tasks: TaskLosses, signals: BatchSignals | None
     ) -> None:
         """One pass per group of tasks, into separate encoder gradients."""
-        groups = self._present_groups(tasks)
-        for index, group in enumerate(groups):
-            task_loss = (
-                loss if len(groups) == 1 else _sum_losses(tasks.losses, group)
-            )
+        attached = self._attached(tasks)
+        present = [
+            group
+            for group in self._task_groups
+            if any(task in attached for task in group)
+        ]
+        absent: Gradients = [None] * len(self._encoder_flat)
+        for index, group in enumerate(self._task_groups):
             key = group[0]
-            gradients = backward_into(
-                self._scale(task_loss),
-                self._encoder_flat,
-                self._gradients.get(key, [None] * len(self._encoder_flat)),
-                self._others,
-                retain_graph=index + 1 < len(groups),
-            )
-            if tasks.num_samples == 0:
-                gradients = [None] * len(gradients)
-            self._gradients[key] = gradients
-            if signals is not None and get_world_size() > 1:
+            if group in present:
+                self._gradients[key] = backward_into(
+                    self._scale(
+                        loss
+                        if len(present) == 1
+                        else _sum_losses(attached, group)
+                    ),
+                    self._encoder_flat,
+                    self._gradients.get(key, list(absent)),
+                    self._others,
+                    retain_graph=group != present[-1],
+                )
+            if signals is None:
+                continue
+            if key in self._gradients:
+                self._even_out(self._gradients[key])
+            if self._group_flags is not None and (
+                self._group_flags.tolist()[index] > 0
+            ):
                 self._reductions[key] = GradientReduction(
-                    self._encoder_flat, gradients, self._rank_weight
+                    self._encoder_flat,
+                    self._gradients.get(key, list(absent)),
+                    self._rank_weight,
                 )
 
     def _differentiate_modalities(
@@ -332,14 +428,20 @@ class TaskGradientOptimWrapper(OptimWrapper):
         losses, so weighting the losses before differentiating is exact.
         """
         coefficients = self._modulate(signals)
+        attached = self._attached(tasks)
+        if not attached:
+            self._combined = [None] * len(self._encoder_flat)
+            return
         gradients: Gradients = []
-        total = _sum_losses(tasks.losses, tuple(Task))
+        total = _sum_losses(attached, tuple(Task))
         backward_into(self._scale(total), [], [], self._others, True)
         for index, parameters in enumerate(self._encoders.values()):
-            weighted = sum(
-                _factor(coefficients, task)[index].to(loss.dtype) * loss
-                for task, loss in tasks.losses.items()
-            )
+            weighted = torch.stack(
+                [
+                    coefficients.of(task)[index].to(loss.dtype) * loss
+                    for task, loss in attached.items()
+                ]
+            ).sum()
             gradients += backward_into(
                 self._scale(weighted),
                 parameters,
@@ -347,15 +449,16 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 [],
                 retain_graph=index + 1 < len(self._encoders),
             )
-        if tasks.num_samples == 0:
-            gradients = [None] * len(gradients)
         self._combined = gradients
 
     def _differentiate_features(
         self, tasks: TaskLosses, signals: BatchSignals | None
     ) -> None:
         """Apply the rule at the encoders' outputs, then go back once."""
-        if signals is None or set(tasks.features) != set(self._encoders):
+        attached = self._attached(tasks)
+        if signals is None or (
+            attached and set(tasks.features) != set(self._encoders)
+        ):
             raise ValueError(
                 "level='feature' needs TaskLosses.features of shape (N, D_m) "
                 f'for the modalities {list(self._encoders)}, got '
@@ -363,10 +466,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 "'parameter' for models whose losses reach an encoder by "
                 'other ways than its output'
             )
-        features = [tasks.features[m] for m in self._encoders]
-        dtype = features[0].dtype
+        features = [tasks.features[m] for m in self._encoders if attached]
         arrived: dict[Task, Gradients] = {}
-        for task, loss in tasks.losses.items():
+        for task, loss in attached.items():
             arrived[task] = list(
                 torch.autograd.grad(
                     self._scale(loss),
@@ -375,50 +477,44 @@ class TaskGradientOptimWrapper(OptimWrapper):
                     allow_unused=True,
                 )
             )
-            if tasks.num_samples == 0:
-                arrived[task] = [None] * len(features)
-        total = _sum_losses(tasks.losses, tuple(Task))
-        backward_into(self._scale(total), [], [], self._others, True)
+        if attached:
+            total = _sum_losses(attached, tuple(Task))
+            backward_into(self._scale(total), [], [], self._others, True)
         products = self._products(
-            arrived, [slice(i, i + 1) for i in range(len(features))]
+            arrived, [slice(i, i + 1) for i in range(len(self._encoders))]
         )
         if get_world_size() > 1:
             # Each rank's share of the batch carries its weight, squared.
+            local = torch.stack(
+                [products.classification, products.domain, products.cross]
+            )
             products = GradientProducts(
-                *(
-                    sum_over_ranks(value * self._rank_weight.square())
-                    for value in (
-                        products.classification,
-                        products.domain,
-                        products.cross,
-                    )
-                )
+                *sum_over_ranks(local * self._rank_weight.square())
             )
         weights = self._combine_rule(products, signals)
-        combined: Gradients = []
-        for index in range(len(features)):
+        outputs, combined = [], []
+        for index, feature in enumerate(features):
             parts = [
-                gradient[index] * _factor(weights, task)[index].to(dtype)
-                for task, gradient in arrived.items()
-                if gradient[index] is not None
+                gradient * weights.of(task)[index].to(feature.dtype)
+                for task, gradients in arrived.items()
+                if (gradient := gradients[index]) is not None
             ]
-            combined.append(torch.stack(parts).sum(0) if parts else None)
-        reached = [i for i, g in enumerate(combined) if g is not None]
-        if reached:
-            torch.autograd.backward(
-                [features[i] for i in reached],
-                [combined[i] for i in reached],
-                inputs=self._encoder_flat,
-            )
+            if parts:
+                outputs.append(feature)
+                combined.append(torch.stack(parts).sum(0))
+        if outputs:
+            with explained_checkpointing():
+                torch.autograd.backward(
+                    outputs, combined, inputs=self._encoder_flat
+                )
         self._combined = [p.grad for p in self._encoder_flat]
 
     def _products(
         self, gradients: Mapping[Task, Gradients], parts: Sequence[slice]
     ) -> GradientProducts:
-        """Inner products of the two task gradients for each modality."""
+        """Inner products of the compared gradients for each modality."""
         absent: Gradients = [None] * max(part.stop for part in parts)
-        g_c = gradients.get(Task.CLASSIFICATION, absent)
-        g_d = gradients.get(Task.DOMAIN, absent)
+        g_c, g_d = (gradients.get(task, absent) for task in self._pair)
         device = self._device
         dtype = accumulation_dtype(device)
         rows = [
@@ -435,11 +531,13 @@ class TaskGradientOptimWrapper(OptimWrapper):
 
     def _write_gradients(self, signals: BatchSignals) -> None:
         """Reduce, combine and hand the result to the optimizer."""
+        self._even_out([p.grad for p in self._others])
         if get_world_size() > 1:
             self._reduce_plain()
         combined = self._combined
         if combined is None:
             combined = self._combine(signals)
+        self._check_reached(combined)
         for parameter, gradient in zip(
             self._encoder_flat, combined, strict=True
         ):
@@ -464,8 +562,11 @@ class TaskGradientOptimWrapper(OptimWrapper):
         plain = GradientReduction(
             self._others, [p.grad for p in self._others], self._rank_weight
         )
-        for key, reduction in self._reductions.items():
-            self._gradients[key] = reduction.wait()
+        # In the order of the groups, so that every rank adds up alike.
+        self._gradients = {
+            key: reduction.wait()
+            for key, reduction in self._reductions.items()
+        }
         if self._combined is not None:
             self._combined = GradientReduction(
                 self._encoder_flat, self._combined, self._rank_weight
@@ -475,28 +576,109 @@ class TaskGradientOptimWrapper(OptimWrapper):
         ):
             parameter.grad = gradient
 
+    def _even_out(self, gradients: Gradients) -> None:
+        """Turn sums over uneven micro-batches into means over samples."""
+        samples = sum(self._sizes)
+        planned = self._divisor * self._first_size
+        if samples in (0, planned):
+            return
+        present = [gradient for gradient in gradients if gradient is not None]
+        for group in by_dtype(present):
+            torch._foreach_mul_(group, planned / samples)
+
+    def _check_reached(self, combined: Gradients) -> None:
+        """Warn, once per encoder, if no loss has reached it."""
+        for modality, part in zip(
+            self._encoders, self._encoder_parts, strict=True
+        ):
+            if (
+                sum(self._sizes)
+                and modality not in self._unreached
+                and all(gradient is None for gradient in combined[part])
+            ):
+                self._unreached.add(modality)
+                print_log(
+                    f'No loss reaches the encoder {modality!r} in this step, '
+                    'so it is left as it is. Expected where a method drops '
+                    'the modality; otherwise look for a detached feature, '
+                    'or for with_cp of a backbone, whose inputs need a '
+                    'gradient',
+                    logger='current',
+                    level=logging.WARNING,
+                )
+
     def _combine(self, signals: BatchSignals) -> Gradients:
         """Fold the kept task gradients into one per encoder, in place."""
         parts = self._encoder_parts
-        if Task.CLASSIFICATION in self._gradients and (
-            Task.DOMAIN in self._gradients
-        ):
+        if all(task in self._gradients for task in self._pair):
             weights = self._combine_rule(
                 self._products(self._gradients, parts), signals
             )
         else:
             weights = self._modulate(signals)
+        self._inspect(signals)
+        unpaired = self._unpaired()
         total: Gradients = [None] * len(self._encoder_flat)
         for task in list(self._gradients):
             gradients = self._gradients.pop(task)
             if self.modulation is not None or self.projection is not None:
-                factor = _factor(weights, task)
+                factor = weights.of(task)
                 for index, part in enumerate(parts):
                     scaled = self._selected(part, gradients)
-                    if scaled:
-                        scale_(scaled, factor[index])
+                    alone = [g for g in scaled if id(g) in unpaired]
+                    paired = [g for g in scaled if id(g) not in unpaired]
+                    if paired:
+                        scale_(paired, factor[index])
+                    if alone and self._modulated is not None:
+                        scale_(alone, self._modulated.of(task)[index])
             total = add_(total, gradients)
         return total
+
+    def _unpaired(self) -> set[int]:
+        """Ids of compared gradients that the projection leaves out."""
+        if (
+            self.projection is None
+            or not self.projection.keeps_unpaired
+            or self._modulated is None
+        ):
+            return set()
+        pairs = zip(*(self._gradients[t] for t in self._pair), strict=True)
+        return {
+            id(first if second is None else second)
+            for first, second in pairs
+            if (first is None) is not (second is None)
+        }
+
+    def _inspect(self, signals: BatchSignals) -> None:
+        """Show the raw gradients to a modulation that asks for them."""
+        modulation = self.modulation
+        if (
+            modulation is None
+            or type(modulation).inspect is Modulation.inspect
+            or not modulation.is_active(signals.epoch)
+        ):
+            return
+
+        def totals(part: slice) -> Iterator[Tensor]:
+            for index in range(part.start, part.stop):
+                parts = [
+                    gradient
+                    for gradients in self._gradients.values()
+                    if (gradient := gradients[index]) is not None
+                ]
+                if parts and modulation.selects(self._encoder_flat[index]):
+                    yield sum(parts[1:], start=parts[0])
+
+        modulation.inspect(
+            dict(
+                zip(
+                    self._encoders,
+                    map(totals, self._encoder_parts),
+                    strict=True,
+                )
+            ),
+            signals,
+        )
 
     def _selected(self, part: slice, gradients: Gradients) -> list[Tensor]:
         """Present gradients of one encoder that the modulation scales."""
@@ -513,28 +695,63 @@ class TaskGradientOptimWrapper(OptimWrapper):
 
     def _group_tasks(self) -> list[tuple[Task, ...]]:
         """Partition the tasks into those differentiated together."""
-        if self.projection is not None:
-            return [(task,) for task in Task]
         shared = (
             frozenset(Task)
             if self.modulation is None
             else self.modulation.shared_tasks
         )
-        together = tuple(task for task in Task if task in shared)
-        alone = [(task,) for task in Task if task not in shared]
+        pair = () if self.projection is None else self.projection.pair
+        together = tuple(t for t in Task if t in shared and t not in pair)
+        alone: list[tuple[Task, ...]] = [
+            (task,) for task in Task if task not in together
+        ]
         return [together, *alone] if together else alone
 
-    def _present_groups(self, tasks: TaskLosses) -> list[tuple[Task, ...]]:
-        return [
-            group
-            for group in self._task_groups
-            if any(
-                task in tasks.losses and tasks.losses[task].requires_grad
-                for task in group
-            )
-        ]
+    @property
+    def _pair(self) -> tuple[Task, Task]:
+        """The two tasks whose gradients are compared."""
+        return (self.projection or Projection).pair
 
-    def _is_separable(self, tasks: TaskLosses) -> bool:
+    @property
+    def _acts_on_tensors(self) -> bool:
+        """Whether the modulation tells the tensors of an encoder apart."""
+        if self.modulation is None:
+            return False
+        kind = type(self.modulation)
+        return (
+            kind.selects is not Modulation.selects
+            or kind.inspect is not Modulation.inspect
+        )
+
+    def _check_selection(self) -> None:
+        if not self._acts_on_tensors:
+            return
+        name = type(self.modulation).__name__
+        if self.projection is not None:
+            raise ValueError(
+                f'optim_wrapper.modulation={name} acts on single tensors, a '
+                'projection on whole encoders, got '
+                f'projection={type(self.projection).__name__}; set '
+                'optim_wrapper.projection=None'
+            )
+        if self.level == 'feature' and len(self._task_groups) > 1:
+            raise ValueError(
+                f"level='feature' knows no single tensors, which modulation="
+                f"{name} needs; use optim_wrapper.level='parameter'"
+            )
+
+    def _attached(self, tasks: TaskLosses) -> dict[Task, Tensor]:
+        """Losses that have something to differentiate."""
+        if tasks.num_samples == 0:
+            return {}  # a mean over no samples is NaN
+        return {
+            task: loss
+            for task, loss in tasks.losses.items()
+            if loss.requires_grad
+        }
+
+    @property
+    def _is_separable(self) -> bool:
         """Whether weighting the losses per modality gives the same result.
 
         Not over several micro-batches, whose ratios are known at their end
@@ -543,22 +760,33 @@ class TaskGradientOptimWrapper(OptimWrapper):
         return (
             self.projection is None
             and self._accumulative_counts == 1
-            and len(self._present_groups(tasks)) > 1
-            and type(self.modulation).selects is Modulation.selects
+            and len(self._task_groups) > 1
+            and not self._acts_on_tensors
         )
 
     def _set_encoders(self, tasks: TaskLosses) -> None:
-        """Check and log the parameter groups when they first appear."""
-        sequences = list(tasks.encoder_parameters.values())
-        if len(sequences) == len(self._encoder_source) and all(
-            new is old
-            for new, old in zip(sequences, self._encoder_source, strict=True)
-        ):
-            return
+        """Find the parameter groups, and check them when they change."""
         encoders = {
             modality: [p for p in parameters if p.requires_grad]
             for modality, parameters in tasks.encoder_parameters.items()
         }
+        flat = [p for ps in encoders.values() for p in ps]
+        if list(encoders) != list(self._encoders) or [id(p) for p in flat] != [
+            id(p) for p in self._encoder_flat
+        ]:
+            self._change_encoders(encoders, flat)
+        # Each time: a hook may freeze or thaw a head.
+        own = {id(p) for p in flat}
+        self._others = [
+            p
+            for group in self.optimizer.param_groups
+            for p in group['params']
+            if p.requires_grad and id(p) not in own
+        ]
+
+    def _change_encoders(
+        self, encoders: dict[str, list[Parameter]], flat: list[Parameter]
+    ) -> None:
         owner: dict[int, str] = {}
         for modality, parameters in encoders.items():
             if not parameters:
@@ -575,21 +803,14 @@ class TaskGradientOptimWrapper(OptimWrapper):
                         f'parameter shared by {other!r} and {modality!r}; '
                         'give each entry of model.encoders its own backbone'
                     )
-        flat = [p for ps in encoders.values() for p in ps]
-        self._encoder_source = sequences
-        if list(encoders) == list(self._encoders) and [
-            id(p) for p in flat
-        ] == [id(p) for p in self._encoder_flat]:
-            return
-        known = [
-            p
-            for group in self.optimizer.param_groups
-            for p in group['params']
-            if p.requires_grad
-        ]
+        for key, gradients in self._gradients.items():
+            kept = {
+                id(p): g
+                for p, g in zip(self._encoder_flat, gradients, strict=True)
+            }
+            self._gradients[key] = [kept.get(id(p)) for p in flat]
         self._encoders = encoders
         self._encoder_flat = flat
-        self._others = [p for p in known if id(p) not in owner]
         self._encoder_parts = []
         for parameters in encoders.values():
             start = sum(part.stop - part.start for part in self._encoder_parts)
@@ -599,13 +820,12 @@ class TaskGradientOptimWrapper(OptimWrapper):
             for m, ps in encoders.items()
         )
         print_log(
-            f'Task gradients act on the encoders ({counts}); '
-            f'{sum(p.numel() for p in self._others):,} other parameters '
-            'keep their ordinary gradient.',
+            f'Task gradients act on the encoders ({counts}); all other '
+            'parameters keep their ordinary gradient.',
             logger='current',
         )
 
-    def _check_confidences(self, tasks: TaskLosses) -> None:
+    def _check_requirements(self, tasks: TaskLosses) -> None:
         for name in ('modulation', 'projection'):
             strategy = getattr(self, name)
             if strategy is None:
@@ -618,13 +838,26 @@ class TaskGradientOptimWrapper(OptimWrapper):
                     f'got {[t.value for t in tasks.confidences]}; set '
                     'model.contribution'
                 )
+            absent = strategy.required_tasks - set(tasks.losses)
+            if absent:
+                raise ValueError(
+                    f'optim_wrapper.{name}={type(strategy).__name__} needs '
+                    f'losses for {sorted(t.value for t in absent)}, got '
+                    f'{[t.value for t in tasks.losses]}; add the method that '
+                    'brings them to model.methods'
+                )
 
     def _clear_window(self) -> None:
-        self._gradients: dict[Task, Gradients] = {}
-        self._reductions: dict[Task, GradientReduction] = {}
-        self._combined: Gradients | None = None
-        self._sums: dict[str, Tensor] = {}
+        self._gradients = {}
+        self._reductions = {}
+        self._combined = None
+        self._sums = {}
+        self._sizes = []
+        self._divisor = 1
+        self._seen = set()
+        self._group_flags = None
         self._rank_weight = torch.ones(())
+        self._modulated = None
 
     @property
     def _device(self) -> torch.device:
@@ -634,11 +867,30 @@ class TaskGradientOptimWrapper(OptimWrapper):
     def _epoch(self) -> int:
         return int(MessageHub.get_current_instance().get_info('epoch', 0))
 
+    @property
+    def _seed(self) -> int:
+        """Seed of the run; rank 0's, for it may differ between ranks."""
+        if self._shared_seed is not None:
+            return self._shared_seed
+        hub = MessageHub.get_current_instance()
+        seed = [int(hub.get_info('seed', None) or 0)]
+        if get_world_size() > 1:
+            broadcast_object_list(seed)
+            self._shared_seed = seed[0]
+        return seed[0]
+
+    @property
+    def _first_size(self) -> int:
+        """Samples of the window's first batch that has any."""
+        return next((size for size in self._sizes if size), 0)
+
     # -- what the mixed-precision twin changes ----------------------------
 
     def _scale(self, loss: Tensor) -> Tensor:
         """Scale a loss before it is differentiated."""
         scaled: Tensor = self.scale_loss(loss)
+        if self._sizes[-1] != self._first_size:
+            scaled = scaled * (self._sizes[-1] / self._first_size)
         return scaled
 
     def _unit_loss_scale(self) -> Tensor | float:
@@ -694,10 +946,15 @@ class TaskGradientOptimWrapper(OptimWrapper):
         return dict(zip(names, packed.tolist(), strict=True))
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the optimizer's state and what the strategy remembers."""
+        """Return the optimizer's state and what the strategy remembers.
+
+        Within an accumulation window also what has been accumulated; only
+        one process can save that.
+        """
         state: dict[str, Any] = super().state_dict()
         state['task_gradient'] = {
             'steps': self._steps,
+            'window': self._window_state(),
             **{
                 name: strategy.state_dict()
                 for name in ('modulation', 'projection')
@@ -716,11 +973,96 @@ class TaskGradientOptimWrapper(OptimWrapper):
         state_dict = dict(state_dict)
         own = state_dict.pop('task_gradient', {})
         self._steps = own.get('steps', 0)
+        self._saved_window = own.get('window')
+        if self._saved_window:
+            self._inner_count = self._saved_window['inner_count']
         for name in ('modulation', 'projection'):
             strategy = getattr(self, name)
             if strategy is not None:
                 strategy.load_state_dict(own.get(name, {}))
         super().load_state_dict(state_dict)
+
+    def _window_state(self) -> dict[str, Any] | None:
+        if not self._sizes:
+            return None
+        if get_world_size() > 1:
+            print_log(
+                'This checkpoint is written within an accumulation window; '
+                'the gradients of the other ranks are not in it. Resuming '
+                'leaves out its micro-batches: save every multiple of '
+                f'accumulative_counts={self._accumulative_counts} iterations',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return None
+        position = self._positions()
+        kept = {
+            **{
+                task.value: (self._encoder_flat, gradients)
+                for task, gradients in self._gradients.items()
+            },
+            '': (self._others, [p.grad for p in self._others]),
+        }
+        return {
+            'inner_count': self._inner_count,
+            'sizes': list(self._sizes),
+            'seen': sorted(task.value for task in self._seen),
+            'sums': dict(self._sums),
+            'gradients': {
+                name: {
+                    position[id(p)]: g
+                    for p, g in zip(parameters, gradients, strict=True)
+                    if g is not None
+                }
+                for name, (parameters, gradients) in kept.items()
+            },
+        }
+
+    def _restore_window(self) -> None:
+        """Go on with the window that a checkpoint was written in."""
+        saved, self._saved_window = self._saved_window, None
+        if not saved:
+            return
+        if (
+            self._inner_count % self._accumulative_counts
+            != len(saved['sizes'])
+            or get_world_size() > 1
+        ):
+            print_log(
+                'The accumulation window of the checkpoint does not fit '
+                f'accumulative_counts={self._accumulative_counts} and '
+                f'{get_world_size()} ranks; its micro-batches are left out',
+                logger='current',
+                level=logging.WARNING,
+            )
+            return
+        position = self._positions()
+        self._sizes = list(saved['sizes'])
+        self._seen = {Task(value) for value in saved['seen']}
+        self._sums = {
+            name: value.to(self._device)
+            for name, value in saved['sums'].items()
+        }
+        for name, gradients in saved['gradients'].items():
+            parameters = self._encoder_flat if name else self._others
+            restored = [
+                gradients[position[id(p)]].to(p.device)
+                if position[id(p)] in gradients
+                else None
+                for p in parameters
+            ]
+            if name:
+                self._gradients[Task(name)] = restored
+                continue
+            for parameter, gradient in zip(parameters, restored, strict=True):
+                parameter.grad = gradient
+
+    def _positions(self) -> dict[int, int]:
+        """Number the optimizer's parameters, as its own state does."""
+        parameters = [
+            p for group in self.optimizer.param_groups for p in group['params']
+        ]
+        return {id(p): index for index, p in enumerate(parameters)}
 
 
 def _build(name: str, value: Any, registry: Any, kind: type) -> Any:
@@ -741,11 +1083,3 @@ def _sum_losses(
     return torch.stack(
         [losses[task] for task in group if task in losses]
     ).sum()
-
-
-def _factor(coefficients: Coefficients, task: Task) -> Tensor:
-    return {
-        Task.CLASSIFICATION: coefficients.classification,
-        Task.DOMAIN: coefficients.domain,
-        Task.EXTRA: coefficients.extra,
-    }[task]

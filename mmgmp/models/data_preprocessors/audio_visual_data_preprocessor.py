@@ -16,6 +16,9 @@ class AudioVisualDataPreprocessor(MultiModalDataPreprocessor):
     The recognizer checks the labels there and moves them in one copy; moving
     each sample's label by itself would cost a transfer per sample.
 
+    A batch of several views per sample (``MultiViewPipeline``) is stacked view
+    by view, ``[all first views; all second views]``, and so are its samples.
+
     Args:
         preprocessors: Config of an ``ActionDataPreprocessor`` per modality.
 
@@ -61,6 +64,17 @@ class AudioVisualDataPreprocessor(MultiModalDataPreprocessor):
                     'dataset.modalities'
                 )
             inputs[modality], _ = self.preprocessors[modality].preprocess(
-                self.cast_data(tensors), None, training
+                self.cast_data(_join_views(tensors)), None, training
             )
-        return {'inputs': inputs, 'data_samples': data['data_samples']}
+        return {
+            'inputs': inputs,
+            'data_samples': _join_views(data['data_samples']),
+        }
+
+
+def _join_views(rows: Any) -> Any:
+    """Chain the lists of all views; a batch of one view stays as it is."""
+    kinds = (list, tuple)
+    if isinstance(rows, kinds) and rows and isinstance(rows[0], kinds):
+        return [row for view in rows for row in view]
+    return rows

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any
 
 import torch
+from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mmgmp.models.encoders.pretrained import (
+    load_strictly,
+    read_pretrained,
+    read_weights,
+)
 from mmgmp.models.encoders.stages import StagedBackbone, split_stages
 from mmgmp.registry import MODELS
 
@@ -37,11 +45,22 @@ class ModalityEncoder(BaseModule):
             memory.
         out_channels: Width of the pooled feature, for backbones that do not
             tell it.
+        pretrained: Local checkpoint of the backbone, or ``dict(checkpoint=...,
+            prefix=...)`` to take the tensors whose names start with the
+            prefix. Read when weights are initialised, hence in training only.
+            Strict: every name and shape must match. None starts at random.
+        random_stages: Stages that stay random although ``pretrained`` is
+            given: 0 is the stem, i residual stage i. ``(4,)`` for sound is
+            what a key mismatch in the released codes amounts to.
         init_cfg: As in MMEngine.
 
     Raises:
-        ValueError: If the frozen stages are out of range, leave nothing to
-            train, or the backbone cannot be split or does not tell its width.
+        ValueError: If the frozen or random stages are out of range, nothing
+            is left to train, or the backbone cannot be split or does not tell
+            its width; when weights are initialised, if the checkpoint does
+            not fit.
+        FileNotFoundError: When weights are initialised, if there is no
+            checkpoint.
 
     Example:
         >>> encoder = ModalityEncoder(
@@ -63,10 +82,14 @@ class ModalityEncoder(BaseModule):
         channels_last: bool = False,
         with_cp: bool = False,
         out_channels: int | None = None,
+        pretrained: str | Mapping[str, str] | None = None,
+        random_stages: Sequence[int] = (),
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.backbone = MODELS.build(dict(backbone))
+        self.pretrained = read_pretrained(pretrained)
+        self.random_stages = tuple(random_stages)
         self.frozen_stages = frozen_stages
         self.frozen_norm_eval = frozen_norm_eval
         self.channels_last = channels_last
@@ -74,14 +97,38 @@ class ModalityEncoder(BaseModule):
         self.dropout = nn.Dropout(feature_dropout)
         stages = split_stages(self.backbone)
         self._check(stages, out_channels)
-        self.out_channels = int(
-            out_channels or stages.out_channels if stages else out_channels
+        self.out_channels: int = out_channels or (
+            stages.out_channels if stages else 0
         )
         self._clip_ndim = _input_ndim(self.backbone)
         for parameter in self._frozen_parameters():
             parameter.requires_grad = False
         if channels_last:
             self._to_channels_last()
+
+    # -- weights ----------------------------------------------------------
+
+    def init_weights(self) -> None:
+        """Initialise at random, then load ``pretrained`` over it."""
+        super().init_weights()
+        if not self.pretrained:
+            return
+        stages = split_stages(self.backbone)
+        kept = [
+            (module, {k: v.clone() for k, v in module.state_dict().items()})
+            for stage in self.random_stages
+            for module in (stages.modules(stage) if stages else ())
+        ]
+        source = self.pretrained['checkpoint']
+        weights = read_weights(**self.pretrained)
+        load_strictly(self.backbone, weights, source)
+        for module, state in kept:
+            module.load_state_dict(state)
+        print_log(
+            f'{type(self.backbone).__name__}: {len(weights)} tensors of '
+            f'{source} loaded; random stages: {list(self.random_stages)}',
+            logger='current',
+        )
 
     # -- forward ----------------------------------------------------------
 
@@ -137,8 +184,13 @@ class ModalityEncoder(BaseModule):
         else:
             for stage in range(self.frozen_stages + 1, stages.num_stages + 1):
                 if self.with_cp and self.training:
+                    modules = stages.modules(stage)
                     maps = checkpoint(
-                        stages.run, maps, stage, use_reentrant=False
+                        stages.run,
+                        maps,
+                        stage,
+                        use_reentrant=False,
+                        context_fn=partial(_checkpoint_contexts, modules),
                     )
                 else:
                     maps = stages.run(maps, stage)
@@ -186,6 +238,12 @@ class ModalityEncoder(BaseModule):
         self, stages: StagedBackbone | None, out_channels: int | None
     ) -> None:
         name = type(self.backbone).__name__
+        last = -1 if stages is None else stages.num_stages
+        if any(not 0 <= stage <= last for stage in self.random_stages):
+            raise ValueError(
+                f'random_stages must be in 0..{last} for the backbone {name}, '
+                f'got {list(self.random_stages)}; correct the encoder'
+            )
         if stages is None:
             if self.frozen_stages >= 0:
                 raise ValueError(
@@ -206,6 +264,46 @@ class ModalityEncoder(BaseModule):
                 'to train; lower frozen_stages of the encoder or drop the '
                 'modality from model.encoders'
             )
+
+
+def _checkpoint_contexts(
+    modules: Sequence[nn.Module],
+) -> tuple[AbstractContextManager, AbstractContextManager]:
+    """Contexts of the forward pass and of its repetitions."""
+    return nullcontext(), _StatisticsKept(modules)
+
+
+class _StatisticsKept(AbstractContextManager):
+    """Leave running statistics alone while a stage is computed again.
+
+    Every backward pass repeats the forward pass; batch norms would count the
+    batch once more each time.
+    """
+
+    def __init__(self, modules: Sequence[nn.Module]) -> None:
+        self._norms: list[Any] = [
+            norm
+            for module in modules
+            for norm in module.modules()
+            if isinstance(norm, nn.modules.batchnorm._BatchNorm)
+            and norm.training
+            and norm.track_running_stats
+        ]
+
+    def __enter__(self) -> None:
+        self._kept = [
+            (norm.momentum, norm.num_batches_tracked.clone())
+            for norm in self._norms
+        ]
+        for norm in self._norms:
+            norm.momentum = 0.0
+
+    def __exit__(self, *error: object) -> None:
+        for norm, (momentum, count) in zip(
+            self._norms, self._kept, strict=True
+        ):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)
 
 
 def _layout(ndim: int) -> torch.memory_format:

@@ -1,5 +1,19 @@
-"""Parameter-free building blocks."""
+"""Building blocks that several methods share; they need torch only."""
 
+from mmgmp.models.layers.contrastive_projector import ContrastiveProjector
+from mmgmp.models.layers.cross_modal_translator import CrossModalTranslator
 from mmgmp.models.layers.gradient_reversal import reverse_gradient
+from mmgmp.models.layers.modality_dropout import drop_modalities
+from mmgmp.models.layers.supervised_contrast import (
+    stack_modalities,
+    supervised_contrast,
+)
 
-__all__ = ['reverse_gradient']
+__all__ = [
+    'ContrastiveProjector',
+    'CrossModalTranslator',
+    'drop_modalities',
+    'reverse_gradient',
+    'stack_modalities',
+    'supervised_contrast',
+]

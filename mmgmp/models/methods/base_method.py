@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 from mmengine.model import BaseModule
 from torch import Tensor
@@ -16,30 +17,59 @@ class BaseMethod(BaseModule):
 
     A method sees features, logits and labels of one batch. It knows neither
     the train loop nor the gradient strategy: what the strategy does with a
-    term follows from its task alone.
+    term follows from its task alone. Its losses are computed in full
+    precision, also under autocast.
 
     Args:
         in_channels: Feature width D_m per modality, in modality order; the
             recognizer fills it in.
         num_classes: Number of classes K; the recognizer fills it in.
         init_cfg: As in MMEngine.
+        tasks: Task by term, replacing the method's own tags;
+            ``dict(distance='extra')`` keeps that term out of modulation and
+            projection.
+
+    Raises:
+        ValueError: If ``tasks`` names an unknown term or task.
     """
 
+    #: Task of each term that the method may return.
+    default_tasks: ClassVar[Mapping[str, Task]] = {}
     #: Whether ``model.unimodal_heads`` must be configured.
     needs_unimodal_heads = False
     #: Whether the method brings its own loss of the fused classifier, so
     #: that the recognizer leaves its cross-entropy out.
     replaces_cls_loss = False
+    #: Whether a hook must give the model an averaged teacher.
+    needs_teacher = False
+    #: What the forward plan must provide; see ``BaseForwardPlan.provides``.
+    needs_plan: ClassVar[frozenset[str]] = frozenset()
+    #: Whether :meth:`domain_logits` is there; a model with such a method
+    #: has no ``domain_head``.
+    has_domain_logits = False
+    #: Whether :meth:`domain_logits` are computed once with the training pass,
+    #: dropout and batch statistics included, for losses and confidences alike
+    #: (``batch.unimodal_domain_logits``).
+    domain_logits_in_pass = False
+    #: Whether :meth:`translate` is there.
+    can_translate = False
 
     def __init__(
         self,
         in_channels: Mapping[str, int],
         num_classes: int,
         init_cfg: dict | None = None,
+        tasks: Mapping[str, str | Task] | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.in_channels = dict(in_channels)
         self.num_classes = num_classes
+        self.tasks = {**self.default_tasks, **self._read_tasks(tasks or {})}
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Modality names in the order of the encoders."""
+        return tuple(self.in_channels)
 
     @abstractmethod
     def losses(
@@ -52,3 +82,102 @@ class BaseMethod(BaseModule):
         Args:
             batch: Features, logits and labels, attached to the graph.
         """
+
+    def statistics(
+        self,
+        batch: MultiModalBatch,  # noqa: ARG002
+    ) -> Mapping[str, Mapping[str, Tensor]]:
+        """Return detached per-sample numbers for a gradient strategy.
+
+        Args:
+            batch: As in :meth:`losses`.
+
+        Returns:
+            Tensors ``(N,)`` by name and modality; names without ``/``.
+        """
+        return {}
+
+    def receive(self, feedback: Mapping[str, Tensor]) -> None:
+        """Take what the modulation tells after an optimizer step.
+
+        Args:
+            feedback: Tensors ``(M,)`` by name.
+        """
+
+    def teach(
+        self,
+        features: Mapping[str, Tensor],  # noqa: ARG002
+        logits: Tensor,  # noqa: ARG002
+    ) -> Mapping[str, Tensor]:
+        """Return what this method, as the teacher's copy, tells the student.
+
+        Args:
+            features: Features of the teacher, ``(N, D_m)`` per modality.
+            logits: Fused class logits of the teacher, ``(N, K)``.
+
+        Returns:
+            Tensors by name; the student finds them in ``batch.teacher``.
+        """
+        return {}
+
+    def domain_logits(
+        self, features: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Return domain logits ``(N, S)`` of each modality's own feature.
+
+        Args:
+            features: ``(N, D_m)`` per modality.
+        """
+        raise NotImplementedError(
+            f'{type(self).__name__} brings no domain discriminators'
+        )
+
+    def translate(
+        self, features: Mapping[str, Tensor], modality: str
+    ) -> Tensor:
+        """Return a stand-in ``(N, D_m)`` for the feature of a modality.
+
+        Args:
+            features: Features of the modalities that are there.
+            modality: The one that is missing.
+        """
+        raise NotImplementedError(
+            f'{type(self).__name__} translates no features'
+        )
+
+    def check_labels(self, labels: Tensor, domain_labels: Tensor) -> None:
+        """Refuse labels that the method cannot use.
+
+        Args:
+            labels: Class labels on the host, ``(N,)``.
+            domain_labels: Domain labels on the host, ``(N,)``.
+        """
+
+    def tagged(self, **terms: Tensor) -> dict[Task, dict[str, Tensor]]:
+        """Sort weighted terms by their task.
+
+        Args:
+            **terms: 0-dim losses by name.
+        """
+        by_task: dict[Task, dict[str, Tensor]] = {}
+        for name, value in terms.items():
+            by_task.setdefault(self.tasks[name], {})[name] = value
+        return by_task
+
+    def _read_tasks(self, tasks: Mapping[str, str | Task]) -> dict[str, Task]:
+        name = type(self).__name__
+        unknown = sorted(set(tasks) - set(self.default_tasks))
+        if unknown:
+            raise ValueError(
+                f'tasks of {name} must name its terms '
+                f'{sorted(self.default_tasks)}, got {unknown}; correct '
+                'model.methods'
+            )
+        known = [task.value for task in Task]
+        for term, task in tasks.items():
+            if task not in known:
+                raise ValueError(
+                    f'tasks of {name} must be among {known}, got {task!r} '
+                    f'for {term!r}; correct model.methods'
+                )
+        return {term: Task(task) for term, task in tasks.items()}

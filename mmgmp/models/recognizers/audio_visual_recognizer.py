@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,11 +16,21 @@ from mmgmp.models.contributions import (
     JointHead,
     evaluating,
 )
+from mmgmp.models.feature_transforms import FeatureContext
+from mmgmp.models.methods import BaseMethod
+from mmgmp.models.recognizers.requirements import (
+    check_contribution,
+    check_methods,
+    check_missing,
+    check_transforms,
+    fill_missing,
+)
 from mmgmp.registry import MODELS
 from mmgmp.structures import (
     MultiModalBatch,
     Task,
     TaskLosses,
+    Teacher,
     attach_task_losses,
 )
 
@@ -36,6 +47,7 @@ _CONTRIBUTIONS = {
     'unimodal': 'UnimodalContribution',
 }
 _FEATURE = '_feature'
+_STATISTIC = '_statistic'
 
 
 @MODELS.register_module()
@@ -59,12 +71,22 @@ class AudioVisualRecognizer(BaseModel):
             feature: one for all, or a dict with a config per modality. Their
             losses come from the methods that use them.
         methods: Configs of MMDG methods, which add losses.
+        feature_transforms: Configs of what happens to the encoder outputs,
+            in this order, before fusion, heads and methods see them; those
+            that act in training only come last.
+        forward_plan: Config of how a training batch passes the model; None
+            is one pass. Some methods need another one.
+        missing_modalities: What stands for a modality that is not there at
+            test time, by name: ``'zeros'``, or ``'translate'`` with a method
+            that has translators. Such an input is neither needed nor used.
         contribution: How the logits of a joint head are split into
             per-modality shares: ``'masked'``, ``'shapley'``, ``'unimodal'``
             or the config of a contribution, or ``dict(semantic=...,
             domain=...)`` with one each. None takes the fusion's default.
         fusion_params_in_modality: Whether a fusion layer that reads one
             modality's feature belongs to that modality's encoder parameters.
+        unimodal_heads_in_modality: Whether a unimodal head belongs to its
+            modality's encoder parameters.
         data_preprocessor: As in MMEngine.
         init_cfg: As in MMEngine.
 
@@ -95,6 +117,10 @@ class AudioVisualRecognizer(BaseModel):
         methods: Sequence[Config] = (),
         contribution: Config | str | None = None,
         fusion_params_in_modality: bool = False,
+        unimodal_heads_in_modality: bool = False,
+        feature_transforms: Sequence[Config] = (),
+        forward_plan: Config | None = None,
+        missing_modalities: Mapping[str, str] | None = None,
         data_preprocessor: Config | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -105,11 +131,13 @@ class AudioVisualRecognizer(BaseModel):
                 'model.encoders must name at least one modality, got none; '
                 'for example dict(video=dict(...), audio=dict(...))'
             )
-        self.encoders = nn.ModuleDict(
+        self.encoders: Any = nn.ModuleDict(
             {name: MODELS.build(dict(cfg)) for name, cfg in encoders.items()}
         )
         self.modalities = tuple(self.encoders)
-        widths = {m: e.out_channels for m, e in self.encoders.items()}
+        widths: dict[str, Any] = {
+            m: e.out_channels for m, e in self.encoders.items()
+        }
         self.fusion = _build(
             fusion or dict(type='ConcatFusion'), in_channels=widths
         )
@@ -123,10 +151,26 @@ class AudioVisualRecognizer(BaseModel):
         self.unimodal_heads = self._build_unimodal_heads(
             unimodal_heads, widths
         )
+        self.feature_transforms: Any = nn.ModuleList(
+            _build(config, in_channels=widths) for config in feature_transforms
+        )
+        check_transforms(self.feature_transforms)
+        self.methods: Any = self._build_methods(methods, widths)
         self.contributions = self._build_contributions(contribution)
-        self.methods = self._build_methods(methods, widths)
+        self.forward_plan = MODELS.build(
+            dict(forward_plan or dict(type='SinglePassPlan'))
+        )
+        self.forward_plan.check(self)
+        check_methods(self)
+        self.missing_modalities = dict(missing_modalities or {})
+        check_missing(self)
+        self._teacher: Teacher | None = None
+        # Then an encoder's feature is not the only way to its parameters.
+        self._has_heads = (
+            fusion_params_in_modality or unimodal_heads_in_modality
+        )
         self._encoder_parameters = self._collect_parameters(
-            fusion_params_in_modality
+            fusion_params_in_modality, unimodal_heads_in_modality
         )
 
     # -- the three modes --------------------------------------------------
@@ -168,10 +212,51 @@ class AudioVisualRecognizer(BaseModel):
         return run(inputs, data_samples)
 
     def extract_feat(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Return encoder features.
+        """Return the features that fusion and heads see at test time.
 
         Args:
             inputs: As in :meth:`forward`.
+
+        Returns:
+            ``(N, D_m)`` per modality; stand-ins for ``missing_modalities``.
+
+        Raises:
+            ValueError: If a modality of the model is not in the batch.
+        """
+        outputs = self.encode(inputs, skip=self.missing_modalities)
+        features = self.transform_features(outputs)
+        if self.missing_modalities:
+            features = fill_missing(self, features)
+        return features
+
+    def check_inputs(self, inputs: Inputs, skip: Iterable[str] = ()) -> None:
+        """Refuse inputs that lack a modality.
+
+        Args:
+            inputs: As in :meth:`forward`.
+            skip: Modalities that may be absent.
+
+        Raises:
+            ValueError: If a modality of the model is not in the batch.
+        """
+        missing = [
+            m for m in self.modalities if m not in inputs and m not in skip
+        ]
+        if missing:
+            raise ValueError(
+                f'model.encoders names {missing}, which the batch lacks; it '
+                f'has {list(inputs)}. Rename the encoder, or add the modality '
+                'to dataset.modalities and to the pipeline'
+            )
+
+    def encode(
+        self, inputs: Inputs, skip: Iterable[str] = ()
+    ) -> dict[str, Tensor]:
+        """Return encoder outputs, before any feature transform.
+
+        Args:
+            inputs: As in :meth:`forward`.
+            skip: Modalities to leave out.
 
         Returns:
             ``(N, D_m)`` per modality.
@@ -179,14 +264,56 @@ class AudioVisualRecognizer(BaseModel):
         Raises:
             ValueError: If a modality of the model is not in the batch.
         """
-        missing = [m for m in self.modalities if m not in inputs]
-        if missing:
-            raise ValueError(
-                f'model.encoders names {missing}, which the batch lacks; it '
-                f'has {list(inputs)}. Rename the encoder, or add the modality '
-                'to dataset.modalities and to the pipeline'
-            )
-        return {m: enc(inputs[m]) for m, enc in self.encoders.items()}
+        self.check_inputs(inputs, skip)
+        return {
+            m: encoder(inputs[m])
+            for m, encoder in self.encoders.items()
+            if m not in skip
+        }
+
+    def transform_features(
+        self, outputs: Mapping[str, Tensor], labels: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Apply ``feature_transforms``.
+
+        Args:
+            outputs: Encoder outputs, ``(N, D_m)`` per modality.
+            labels: Class labels ``(N,)`` in training, else None.
+
+        Returns:
+            Features ``(N, D_m)`` per modality.
+        """
+        return self._drop(self._prepare(outputs, labels), labels)
+
+    def _prepare(
+        self, outputs: Mapping[str, Tensor], labels: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Apply the transforms that also act at test time."""
+        return self._apply_transforms(outputs, labels, training_only=False)
+
+    def _drop(
+        self, features: Mapping[str, Tensor], labels: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Apply the transforms that act in training only."""
+        return self._apply_transforms(features, labels, training_only=True)
+
+    def _apply_transforms(
+        self,
+        features: Mapping[str, Tensor],
+        labels: Tensor | None,
+        training_only: bool,
+    ) -> dict[str, Tensor]:
+        context = FeatureContext(
+            labels,
+            None
+            if labels is None
+            else lambda f: self._share(Task.CLASSIFICATION, f),
+        )
+        transformed = dict(features)
+        for transform in self.feature_transforms:
+            if transform.training_only is training_only:
+                transformed = transform(transformed, context)
+        return transformed
 
     def loss(
         self, inputs: Inputs, data_samples: list[ActionDataSample]
@@ -201,7 +328,7 @@ class AudioVisualRecognizer(BaseModel):
             0-dim losses named ``loss_<task>...``, confidences ``(N,)`` and
             0-dim values.
         """
-        batch = self._forward_batch(inputs, data_samples)
+        batch = self.forward_plan.run(self, inputs, data_samples)
         losses = {}
         if not any(method.replaces_cls_loss for method in self.methods):
             losses['loss_cls'] = self.cls_head.loss(batch.logits, batch.labels)
@@ -209,15 +336,11 @@ class AudioVisualRecognizer(BaseModel):
             losses['loss_domain'] = self.domain_head.loss(
                 batch.domain_logits, batch.domain_labels
             )
-        for method in self.methods:
-            for task, terms in method.losses(batch).items():
-                for name, value in terms.items():
-                    losses[f'loss_{task.value}_{name}'] = value
+        losses.update(self._method_losses(batch))
         losses.update(self._log_values(batch))
         losses.update(self._confidences(batch))
-        losses.update(
-            {f'{_FEATURE}_{m}': x for m, x in batch.features.items()}
-        )
+        losses.update(self._statistics(batch))
+        losses.update({f'{_FEATURE}_{m}': x for m, x in batch.outputs.items()})
         return losses
 
     def predict(
@@ -289,13 +412,22 @@ class AudioVisualRecognizer(BaseModel):
                 self.trainable_encoder_parameters(),
                 confidences,
                 features={
-                    m: losses[f'{_FEATURE}_{m}'] for m in self.modalities
+                    m: losses[f'{_FEATURE}_{m}']
+                    for m in self.modalities
+                    if f'{_FEATURE}_{m}' in losses and not self._has_heads
                 },
+                statistics=_collect_statistics(losses),
+                feedback=self._receive,
             ),
         )
         return total, {'loss': total.detach(), **logged}
 
     # -- parts ------------------------------------------------------------
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes K."""
+        return int(self.cls_head.num_classes)
 
     def trainable_encoder_parameters(self) -> dict[str, list[nn.Parameter]]:
         """Return the parameters that a gradient strategy acts on."""
@@ -304,31 +436,138 @@ class AudioVisualRecognizer(BaseModel):
             for modality, parameters in self._encoder_parameters.items()
         }
 
-    def _forward_batch(
-        self, inputs: Inputs, data_samples: list[ActionDataSample]
+    def assemble(
+        self,
+        outputs: Mapping[str, Tensor],
+        inputs: Inputs,
+        data_samples: Sequence[ActionDataSample],
     ) -> MultiModalBatch:
-        """Encode, fuse and classify one batch."""
+        """Transform, fuse and classify encoder outputs of one batch.
+
+        Args:
+            outputs: What :meth:`encode` returned.
+            inputs: What it was given.
+            data_samples: With ``gt_label`` and ``domain_label``.
+
+        Returns:
+            The batch, attached to the graph.
+
+        Raises:
+            ValueError: If a label is outside the classes or source domains.
+        """
         labels = _gather(data_samples, 'gt_label')
         domain_labels = _gather(data_samples, 'domain_label')
         self.cls_head.check_labels(labels)
         if self.domain_head is not None:
             self.domain_head.check_labels(domain_labels)
-        features = self.extract_feat(inputs)
+        for method in self.methods:
+            method.check_labels(labels, domain_labels)
+        device = next(iter(outputs.values())).device
+        labels = labels.to(device, non_blocking=True)
+        clean = self._prepare(outputs, labels)
+        features = self._drop(clean, labels)
         fused = self.fusion(features)
         return MultiModalBatch(
             features=features,
-            labels=labels.to(fused.device, non_blocking=True),
-            domain_labels=domain_labels.to(fused.device, non_blocking=True),
+            clean_features=clean,
+            labels=labels,
+            domain_labels=domain_labels.to(device, non_blocking=True),
             fused=fused,
             logits=self.cls_head(fused),
-            domain_logits=(
-                None if self.domain_head is None else self.domain_head(fused)
-            ),
+            domain_logits=self._discriminate(fused, clean),
             unimodal_logits={
                 m: head(features[m]) for m, head in self.unimodal_heads.items()
             },
+            unimodal_domain_logits=self._domain_logits_in_pass(features),
             inputs=inputs,
+            outputs=outputs,
+            classify=lambda f: self.cls_head(self.fusion(f)),
+            output_weight=self.cls_head.output.weight,
         )
+
+    def _discriminate(
+        self, fused: Tensor, clean: Mapping[str, Tensor]
+    ) -> Tensor | None:
+        """Domain logits, of clean features if a transform asks for it."""
+        if self.domain_head is None:
+            return None
+        if any(Task.DOMAIN not in t.tasks for t in self.feature_transforms):
+            fused = self.fusion(clean)
+        logits: Tensor = self.domain_head(fused)
+        return logits
+
+    def _domain_logits_in_pass(
+        self, features: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Unimodal domain logits, for a method that wants them only once."""
+        provider = self._domain_provider()
+        if provider is None or not provider.domain_logits_in_pass:
+            return {}
+        device = next(iter(features.values())).device.type
+        with torch.autocast(device, enabled=False):
+            return provider.domain_logits(features)
+
+    # -- methods and their teacher ----------------------------------------
+
+    def set_teacher(self, teacher: Teacher | None) -> None:
+        """Take an averaged model, which a hook owns, or let go of it.
+
+        Args:
+            teacher: The teacher, or None.
+        """
+        self._teacher = teacher
+
+    def teach(self, inputs: Inputs) -> list[Mapping[str, Tensor]]:
+        """Return what each method, as the teacher's copy, tells the student.
+
+        Args:
+            inputs: As in :meth:`forward`.
+        """
+        features = self.transform_features(self.encode(inputs))
+        logits = self.cls_head(self.fusion(features))
+        with torch.autocast(logits.device.type, enabled=False):
+            return [method.teach(features, logits) for method in self.methods]
+
+    def _method_losses(self, batch: MultiModalBatch) -> dict[str, Tensor]:
+        """Losses of all methods by log key, in full precision."""
+        taught: Sequence[Mapping[str, Tensor]] = [{}] * len(self.methods)
+        if any(method.needs_teacher for method in self.methods):
+            if self._teacher is None:
+                raise RuntimeError(
+                    'model.methods has one that needs a teacher, got none; '
+                    "add dict(type='TeacherHook', ...) to custom_hooks"
+                )
+            if self._teacher.is_ready:
+                taught = self._teacher.teach(batch.inputs)
+        losses: dict[str, Tensor] = {}
+        for method, told in zip(self.methods, taught, strict=True):
+            with torch.autocast(batch.logits.device.type, enabled=False):
+                tagged = method.losses(replace(batch, teacher=told))
+            for task, terms in tagged.items():
+                for name, value in terms.items():
+                    key = f'loss_{task.value}_{name}'
+                    if key in losses:
+                        raise ValueError(
+                            f'model.methods return two terms {key!r}; leave '
+                            'one of the two methods out'
+                        )
+                    losses[key] = value
+        return losses
+
+    def _statistics(self, batch: MultiModalBatch) -> dict[str, Tensor]:
+        """Per-sample numbers of the methods, for gradient strategies."""
+        with torch.autocast(batch.logits.device.type, enabled=False):
+            return {
+                f'{_STATISTIC}/{name}/{modality}': value
+                for method in self.methods
+                for name, by_modality in method.statistics(batch).items()
+                for modality, value in by_modality.items()
+            }
+
+    def _receive(self, feedback: Mapping[str, Tensor]) -> None:
+        """Hand the methods what the modulation tells after a step."""
+        for method in self.methods:
+            method.receive(feedback)
 
     def _log_values(self, batch: MultiModalBatch) -> dict[str, Tensor]:
         """Accuracies on the batch; the discriminator's beside chance."""
@@ -345,16 +584,24 @@ class AudioVisualRecognizer(BaseModel):
     def _confidences(self, batch: MultiModalBatch) -> dict[str, Tensor]:
         """Probability of the true label in each modality's share."""
         confidences = {}
+        features = batch.clean_features or batch.features
         for task, labels in (
             (Task.CLASSIFICATION, batch.labels),
             (Task.DOMAIN, batch.domain_labels),
         ):
             if task not in self.contributions:
                 continue
-            shares = self._share(task, batch.features, batch.unimodal_logits)
+            shares: Mapping[str, Tensor] = {}
+            if task is Task.DOMAIN:
+                shares = batch.unimodal_domain_logits
+            if not shares:
+                shares = self._share(task, features, batch.unimodal_logits)
             for modality, share in shares.items():
                 confidences[f'{_SIDES[task]}_{modality}'] = (
-                    share.softmax(1).gather(1, labels[:, None]).squeeze(1)
+                    share.detach()
+                    .softmax(1)
+                    .gather(1, labels[:, None])
+                    .squeeze(1)
                 )
         return confidences
 
@@ -364,12 +611,16 @@ class AudioVisualRecognizer(BaseModel):
         features: Mapping[str, Tensor],
         unimodal_logits: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Contribution logits of one joint head, detached, full precision."""
+        """Contribution logits of one side, detached, full precision."""
+        detached = {m: x.detach() for m, x in features.items()}
+        device = next(iter(detached.values())).device.type
+        provider = self._domain_provider()
+        if task is Task.DOMAIN and provider is not None:
+            with evaluating(provider), torch.autocast(device, enabled=False):
+                return dict(provider.domain_logits(detached))
         head: Any = (
             self.cls_head if task is Task.CLASSIFICATION else self.domain_head
         )
-        detached = {m: x.detach() for m, x in features.items()}
-        device = next(iter(detached.values())).device.type
         with (
             evaluating(self.fusion, head, self.unimodal_heads),
             torch.autocast(device, enabled=False),
@@ -387,6 +638,10 @@ class AudioVisualRecognizer(BaseModel):
                 ),
                 detached,
             )
+
+    def _domain_provider(self) -> BaseMethod | None:
+        """Return the method that brings its own discriminators, if any."""
+        return next((m for m in self.methods if m.has_domain_logits), None)
 
     # -- construction -----------------------------------------------------
 
@@ -415,7 +670,7 @@ class AudioVisualRecognizer(BaseModel):
     def _build_methods(
         self, configs: Sequence[Config], widths: Mapping[str, int]
     ) -> nn.ModuleList:
-        methods = nn.ModuleList(
+        return nn.ModuleList(
             _build(
                 config,
                 in_channels=widths,
@@ -423,21 +678,13 @@ class AudioVisualRecognizer(BaseModel):
             )
             for config in configs
         )
-        for method in methods:
-            if method.needs_unimodal_heads and not self.unimodal_heads:
-                raise ValueError(
-                    f'model.methods: {type(method).__name__} needs '
-                    'model.unimodal_heads, got none; set '
-                    "model.unimodal_heads=dict(type='MLPClassifierHead', "
-                    'num_classes=..., hidden_channels=0)'
-                )
-        return methods
 
     def _build_contributions(
         self, config: Config | str | None
     ) -> dict[Task, BaseContribution]:
         """Build one contribution per head that the model has."""
         sides: dict[str, Any] = {'semantic': config, 'domain': config}
+        is_split = False
         if isinstance(config, Mapping) and not {'type', 'method'} & set(
             config
         ):
@@ -449,32 +696,39 @@ class AudioVisualRecognizer(BaseModel):
                     f'{sorted(config)}'
                 )
             sides = {side: config.get(side) for side in sides}
+            is_split = True
         built = {}
         for task, side in (
             (Task.CLASSIFICATION, 'semantic'),
             (Task.DOMAIN, 'domain'),
         ):
-            if task is Task.DOMAIN and self.domain_head is None:
-                continue
             value = sides[side] or self.fusion.default_contribution
-            contribution = _build_contribution(value)
-            if contribution.needs_unimodal_heads and not self.unimodal_heads:
-                raise ValueError(
-                    f'model.contribution={type(contribution).__name__} needs '
-                    'model.unimodal_heads, got none; set '
-                    "model.unimodal_heads=dict(type='MLPClassifierHead', "
-                    'num_classes=...) or another contribution'
-                )
-            built[task] = contribution
+            if task is Task.DOMAIN and self.domain_head is None:
+                if self._domain_provider() is None:
+                    continue
+                if not is_split or not sides[side]:
+                    value = 'unimodal'
+            built[task] = _build_contribution(value)
+            check_contribution(self, task, built[task])
         return built
 
     def _collect_parameters(
-        self, with_fusion: bool
+        self, with_fusion: bool, with_heads: bool
     ) -> dict[str, list[nn.Parameter]]:
         """Group encoder parameters, and refuse groups that cannot work."""
+        if with_heads and not self.unimodal_heads:
+            raise ValueError(
+                'model.unimodal_heads_in_modality=True needs '
+                'model.unimodal_heads, got none; give one of both'
+            )
         fusion = self.fusion.modality_parameters() if with_fusion else {}
+        heads: Any = self.unimodal_heads if with_heads else {}
         groups = {
-            m: [*e.parameters(), *fusion.get(m, [])]
+            m: [
+                *e.parameters(),
+                *fusion.get(m, []),
+                *(heads[m].parameters() if m in heads else ()),
+            ]
             for m, e in self.encoders.items()
         }
         owners: dict[int, str] = {}
@@ -511,6 +765,17 @@ def _build_contribution(value: Config | str) -> BaseContribution:
 def _gather(data_samples: Iterable[ActionDataSample], field: str) -> Tensor:
     """Concatenate one label per sample."""
     return torch.cat([sample.get(field) for sample in data_samples])
+
+
+def _collect_statistics(
+    losses: Mapping[str, Tensor],
+) -> dict[str, dict[str, Tensor]]:
+    statistics: dict[str, dict[str, Tensor]] = {}
+    for key, value in losses.items():
+        if key.startswith(f'{_STATISTIC}/'):
+            _, name, modality = key.split('/')
+            statistics.setdefault(name, {})[modality] = value
+    return statistics
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:

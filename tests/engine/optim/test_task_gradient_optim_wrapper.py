@@ -10,7 +10,15 @@ from torch import nn
 from mmgmp.engine.optim import GMPOptimWrapper, TaskGradientOptimWrapper
 from mmgmp.structures import Task, TaskLosses, attach_task_losses
 
-from .toy import CONFIDENCES, K, ToyModel, linear_tasks, take, toy_data, two_encoders
+from .toy import (
+    CONFIDENCES,
+    K,
+    ToyModel,
+    linear_tasks,
+    take,
+    toy_data,
+    two_encoders,
+)
 
 DECOUPLED = dict(type='DecoupledModulation')
 UNIFIED = dict(type='UnifiedModulation')
@@ -36,16 +44,23 @@ def step(encoders, modulation, rule, **kwargs):
     [
         pytest.param(None, None, (0, 1), (0, 1), id='base'),
         pytest.param(
-            DECOUPLED, 'cagp', (-0.880797, 1.119203), (1, K), id='gmp'),
+            DECOUPLED, 'cagp', (-0.880797, 1.119203), (1, K), id='gmp'
+        ),
         pytest.param(
-            DECOUPLED, None, (-0.761594, 1), (0.761594, K), id='igdm-only'),
+            DECOUPLED, None, (-0.761594, 1), (0.761594, K), id='igdm-only'
+        ),
         pytest.param(None, 'cagp', (-0.5, 1.5), (1, 1), id='cagp-only'),
         pytest.param(UNIFIED, None, (0, K), (0, 1), id='unified'),
         pytest.param(
-            dict(UNIFIED, source='product'), None, (0, K), (0, K),
-            id='unified-product'),
+            dict(UNIFIED, source='product'),
+            None,
+            (0, K),
+            (0, K),
+            id='unified-product',
+        ),
         pytest.param(
-            None, 'fixed_class', (-0.5, 1.5), (-0.5, 1.5), id='fixed-class'),
+            None, 'fixed_class', (-0.5, 1.5), (-0.5, 1.5), id='fixed-class'
+        ),
         pytest.param(None, 'fixed_domain', (1, 1), (1, 1), id='fixed-domain'),
         pytest.param(None, 'pcgrad', (0.5, 1.5), (0.5, 1.5), id='pcgrad'),
         pytest.param(None, 'reverse', (1, 1), (-0.5, 1.5), id='reverse'),
@@ -73,8 +88,12 @@ def test_swapping_the_modalities_swaps_the_results():
 def test_scaling_both_gradients_scales_the_update(rule, factor):
     update = step(two_encoders(), DECOUPLED, rule)
     scaled = step(
-        two_encoders(), DECOUPLED, rule,
-        class_gradient=(factor, 0.0), domain_gradient=(-factor, factor))
+        two_encoders(),
+        DECOUPLED,
+        rule,
+        class_gradient=(factor, 0.0),
+        domain_gradient=(-factor, factor),
+    )
     for modality in update:
         expected = [factor * x for x in update[modality]]
         assert scaled[modality] == pytest.approx(expected)
@@ -89,26 +108,27 @@ def test_scaling_both_gradients_scales_the_update(rule, factor):
         pytest.param((1, 0), (1, 1), (2, 1), id='aligned'),
         pytest.param((1, 0), (-2, 0), (-2, 0), id='anti-parallel'),
         pytest.param(
-            (1, 0), (-1e-23, 0), (1, 0), id='underflow-is-left-alone'),
+            (1, 0), (-1e-23, 0), (1, 0), id='underflow-is-left-alone'
+        ),
         pytest.param((1e15, 0), (-1e15, 1e15), (-5e14, 1.5e15), id='huge'),
     ],
 )
 def test_hard_gradients(g_c, g_d, expected):
     encoders = two_encoders(torch.float32)
     update = step(
-        encoders, None, 'fixed_class',
-        class_gradient=g_c, domain_gradient=g_d)
+        encoders, None, 'fixed_class', class_gradient=g_c, domain_gradient=g_d
+    )
     assert update['video'] == pytest.approx(expected, rel=1e-6, abs=1e-12)
 
 
 def test_non_finite_gradients_are_never_masked():
     update = step(
-        two_encoders(), DECOUPLED, 'cagp',
-        class_gradient=(float('nan'), 0.0))
+        two_encoders(), DECOUPLED, 'cagp', class_gradient=(float('nan'), 0.0)
+    )
     assert any(x != x for x in update['video'])
     update = step(
-        two_encoders(), DECOUPLED, 'cagp',
-        domain_gradient=(float('inf'), -1.0))
+        two_encoders(), DECOUPLED, 'cagp', domain_gradient=(float('inf'), -1.0)
+    )
     assert not all(torch.isfinite(torch.tensor(update['video'])))
 
 
@@ -117,7 +137,9 @@ def train(wrapper_type, steps=10, n=16, micro=1, **kwargs):
     model = ToyModel()
     wrapper = wrapper_type(
         torch.optim.Adam(model.parameters(), lr=1e-2),
-        accumulative_counts=micro, **kwargs)
+        accumulative_counts=micro,
+        **kwargs,
+    )
     for i in range(steps):
         data = toy_data(n, seed=i)
         for part in torch.arange(n).chunk(micro):
@@ -128,7 +150,8 @@ def train(wrapper_type, steps=10, n=16, micro=1, **kwargs):
 def assert_same(first, second, rtol=1e-10, atol=1e-12):
     for name in first:
         torch.testing.assert_close(
-            first[name], second[name], rtol=rtol, atol=atol)
+            first[name], second[name], rtol=rtol, atol=atol
+        )
 
 
 @pytest.mark.parametrize('micro', [1, 4])
@@ -138,15 +161,20 @@ def test_switched_off_is_the_stock_wrapper_bit_for_bit(micro):
     assert_same(ours, stock, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize('kwargs', [
-    pytest.param(dict(modulation=DECOUPLED), id='igdm'),
-    pytest.param(dict(modulation=UNIFIED), id='unified'),
-    pytest.param(dict(projection=projection('cagp')), id='cagp'),
-    pytest.param(
-        dict(modulation=DECOUPLED, projection=projection('cagp')), id='gmp'),
-    pytest.param(
-        dict(projection=projection('pcgrad', scope='global')), id='global'),
-])
+@pytest.mark.parametrize(
+    'kwargs',
+    [
+        pytest.param(dict(modulation=DECOUPLED), id='igdm'),
+        pytest.param(dict(modulation=UNIFIED), id='unified'),
+        pytest.param(dict(projection=projection('cagp')), id='cagp'),
+        pytest.param(
+            dict(modulation=DECOUPLED, projection=projection('cagp')), id='gmp'
+        ),
+        pytest.param(
+            dict(projection=projection('pcgrad', scope='global')), id='global'
+        ),
+    ],
+)
 def test_micro_batches_equal_one_batch(kwargs):
     one = train(TaskGradientOptimWrapper, **kwargs)
     four = train(TaskGradientOptimWrapper, micro=4, **kwargs)
@@ -159,8 +187,11 @@ def encoder_gradients(modulation, rule, extra=False, micro=1, **kwargs):
     model = ToyModel()
     loss = model.loss(toy_data(), extra=extra)
     wrapper = TaskGradientOptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=1.0), modulation,
-        projection(rule) if rule else None, **kwargs)
+        torch.optim.SGD(model.parameters(), lr=1.0),
+        modulation,
+        projection(rule) if rule else None,
+        **kwargs,
+    )
     before = copy.deepcopy(model.state_dict())
     tasks = loss._mmgmp_task_losses
     reference = literal_rule(model, tasks, modulation, rule)
@@ -172,8 +203,11 @@ def encoder_gradients(modulation, rule, extra=False, micro=1, **kwargs):
 def literal_rule(model, tasks, modulation, rule):
     gradients = {
         task: torch.autograd.grad(
-            loss, list(model.parameters()), retain_graph=True,
-            allow_unused=True)
+            loss,
+            list(model.parameters()),
+            retain_graph=True,
+            allow_unused=True,
+        )
         for task, loss in tasks.losses.items()
     }
     names = [name for name, _ in model.named_parameters()]
@@ -202,8 +236,9 @@ def literal_rule(model, tasks, modulation, rule):
         total = g_c + g_d
         if Task.EXTRA in gradients:
             total = total + flat(Task.EXTRA)
-        parts = total.split([gradients[Task.CLASSIFICATION][j].numel()
-                             for j in mine])
+        parts = total.split(
+            [gradients[Task.CLASSIFICATION][j].numel() for j in mine]
+        )
         for j, part in zip(mine, parts, strict=True):
             result[names[j]] = part.view_as(result[names[j]])
     return result
@@ -222,19 +257,20 @@ def test_equals_the_literal_formulas(modulation, rule, extra):
 def test_feature_level_is_exact_without_projection(modulation):
     exact = train(TaskGradientOptimWrapper, modulation=modulation)
     feature = train(
-        TaskGradientOptimWrapper, modulation=modulation, level='feature')
+        TaskGradientOptimWrapper, modulation=modulation, level='feature'
+    )
     assert_same(exact, feature)
 
 
 def test_feature_level_with_projection_takes_one_pass():
     model = ToyModel()
     passes = []
-    model.encoders['video'][0].weight.register_hook(
-        lambda g: passes.append(1))
+    model.encoders['video'][0].weight.register_hook(lambda g: passes.append(1))
     for level, expected in (('feature', 1), ('parameter', 2)):
         passes.clear()
         wrapper = GMPOptimWrapper(
-            torch.optim.SGD(model.parameters(), lr=0.1), level=level)
+            torch.optim.SGD(model.parameters(), lr=0.1), level=level
+        )
         wrapper.update_params(model.loss(toy_data()))
         assert len(passes) == expected
 
@@ -242,7 +278,7 @@ def test_feature_level_with_projection_takes_one_pass():
 @pytest.mark.parametrize(
     ('kwargs', 'expected'),
     [
-        pytest.param(dict(), 1, id='base'),
+        pytest.param({}, 1, id='base'),
         pytest.param(dict(modulation=UNIFIED), 1, id='unified'),
         pytest.param(dict(modulation=DECOUPLED), 1, id='igdm'),
         pytest.param(dict(projection=projection('cagp')), 2, id='cagp'),
@@ -254,7 +290,8 @@ def test_number_of_passes_follows_from_the_strategy(kwargs, expected):
     for encoder in model.encoders.values():
         encoder[0].weight.register_hook(lambda g: passes.append(1))
     wrapper = TaskGradientOptimWrapper(
-        torch.optim.SGD(model.parameters(), lr=0.1), **kwargs)
+        torch.optim.SGD(model.parameters(), lr=0.1), **kwargs
+    )
     wrapper.update_params(model.loss(toy_data()))
     assert len(passes) == 2 * expected
 
@@ -279,11 +316,11 @@ def test_no_value_reaches_the_host_inside_a_step():
 def test_three_modalities_and_a_single_one():
     for modalities in (('video',), ('video', 'audio', 'flow')):
         model = ToyModel(modalities)
-        wrapper = GMPOptimWrapper(
-            torch.optim.Adam(model.parameters(), lr=0.1))
+        wrapper = GMPOptimWrapper(torch.optim.Adam(model.parameters(), lr=0.1))
         for seed in range(3):
             wrapper.update_params(
-                model.loss(toy_data(modalities=modalities, seed=seed)))
+                model.loss(toy_data(modalities=modalities, seed=seed))
+            )
         values = wrapper.read_diagnostics()
         assert all(v == v for v in values.values())
         assert f'semantic_ratio_{modalities[-1]}' in values
@@ -300,8 +337,7 @@ def test_adversarial_signs():
         loss = model.loss(toy_data(), class_weight=0.0)
         before = loss._mmgmp_task_losses.losses[Task.DOMAIN].item()
         frozen = copy.deepcopy(model.state_dict())
-        wrapper = GMPOptimWrapper(
-            torch.optim.SGD(model.parameters(), lr=1e-2))
+        wrapper = GMPOptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-2))
         wrapper.update_params(loss)
         state = {
             k: v if k.startswith(part) else frozen[k]
@@ -344,10 +380,12 @@ def test_missing_gradients():
     )
     wrapper = TaskGradientOptimWrapper(
         torch.optim.SGD([*encoder, other], lr=1.0),
-        projection=projection('fixed_domain'))
+        projection=projection('fixed_domain'),
+    )
     kept = []
     wrapper.optimizer.register_step_pre_hook(
-        lambda o, a, k: kept.extend(p.grad for p in encoder))
+        lambda o, a, k: kept.extend(p.grad for p in encoder)
+    )
     wrapper.update_params(loss)
     # g_c = (1, 1), g_d = (-1, 0): g_d + 1/2 g_c = (-1/2, 1/2)
     assert both.item() == -0.5
@@ -362,11 +400,11 @@ def test_a_single_source_domain_projects_nothing_and_keeps_k():
     loss = linear_tasks(encoders)
     tasks = loss._mmgmp_task_losses
     losses = {Task.CLASSIFICATION: tasks.losses[Task.CLASSIFICATION]}
-    confidences = {
-        Task.CLASSIFICATION: tasks.confidences[Task.CLASSIFICATION]}
+    confidences = {Task.CLASSIFICATION: tasks.confidences[Task.CLASSIFICATION]}
     loss = attach_task_losses(
         losses[Task.CLASSIFICATION],
-        TaskLosses(losses, tasks.encoder_parameters, confidences))
+        TaskLosses(losses, tasks.encoder_parameters, confidences),
+    )
     wrapper = GMPOptimWrapper(torch.optim.SGD(encoders.values(), lr=1.0))
     wrapper.update_params(loss)
     assert encoders['video'].tolist() == pytest.approx([-K, 0])
@@ -379,19 +417,22 @@ def test_own_domain_losses_without_discriminator_compare_rho_with_one():
     loss = attach_task_losses(
         sum(tasks.losses.values()),
         TaskLosses(
-            tasks.losses, tasks.encoder_parameters,
-            {Task.CLASSIFICATION: tasks.confidences[Task.CLASSIFICATION]}))
+            tasks.losses,
+            tasks.encoder_parameters,
+            {Task.CLASSIFICATION: tasks.confidences[Task.CLASSIFICATION]},
+        ),
+    )
     wrapper = TaskGradientOptimWrapper(
         torch.optim.SGD(encoders.values(), lr=1.0),
-        projection=projection('cagp'))
+        projection=projection('cagp'),
+    )
     wrapper.update_params(loss)
     assert encoders['video'].tolist() == pytest.approx([0.5, -1.5])
     assert encoders['audio'].tolist() == pytest.approx([-1, -1])
 
 
 def test_outside_its_window_a_strategy_is_the_identity():
-    update = step(
-        two_encoders(), dict(DECOUPLED, start_epoch=5), None)
+    update = step(two_encoders(), dict(DECOUPLED, start_epoch=5), None)
     assert update['video'] == pytest.approx((0, 1))
 
 
@@ -399,17 +440,24 @@ def test_diagnostics_are_those_of_the_last_step_and_read_once():
     encoders = two_encoders()
     wrapper = GMPOptimWrapper(
         torch.optim.SGD(encoders.values(), lr=1.0),
-        clip_grad=dict(max_norm=100.0))
+        clip_grad=dict(max_norm=100.0),
+    )
     wrapper.update_params(linear_tasks(encoders))
     values = wrapper.read_diagnostics()
     expected = {
-        'semantic_ratio_video': 2, 'semantic_ratio_audio': 0.5,
-        'domain_ratio_video': 0.5, 'domain_ratio_audio': 2,
-        'semantic_coefficient_video': K, 'semantic_coefficient_audio': 1,
-        'domain_coefficient_video': 1, 'domain_coefficient_audio': K,
-        'conflict_video': 1, 'conflict_audio': 1,
-        'classification_grad_norm_video': 1, 'domain_grad_norm_audio': 2**.5,
-        'cosine_video': -(2**-.5),
+        'semantic_ratio_video': 2,
+        'semantic_ratio_audio': 0.5,
+        'domain_ratio_video': 0.5,
+        'domain_ratio_audio': 2,
+        'semantic_coefficient_video': K,
+        'semantic_coefficient_audio': 1,
+        'domain_coefficient_video': 1,
+        'domain_coefficient_audio': K,
+        'conflict_video': 1,
+        'conflict_audio': 1,
+        'classification_grad_norm_video': 1,
+        'domain_grad_norm_audio': 2**0.5,
+        'cosine_video': -(2**-0.5),
     }
     for name, value in expected.items():
         assert values[name] == pytest.approx(value), name
@@ -443,8 +491,10 @@ def test_a_shared_encoder_is_refused():
     p = nn.Parameter(torch.ones(1))
     loss = attach_task_losses(
         p.sum(),
-        TaskLosses({Task.CLASSIFICATION: p.sum()},
-                   {'video': [p], 'audio': [p]}))
+        TaskLosses(
+            {Task.CLASSIFICATION: p.sum()}, {'video': [p], 'audio': [p]}
+        ),
+    )
     wrapper = TaskGradientOptimWrapper(torch.optim.SGD([p], lr=0.1))
     with pytest.raises(ValueError, match="'video' and 'audio'.*backbone"):
         wrapper.update_params(loss)
@@ -455,8 +505,10 @@ def test_an_encoder_without_trainable_parameters_is_refused():
     frozen = nn.Parameter(torch.ones(1), requires_grad=False)
     loss = attach_task_losses(
         p.sum(),
-        TaskLosses({Task.CLASSIFICATION: p.sum()},
-                   {'video': [p], 'audio': [frozen]}))
+        TaskLosses(
+            {Task.CLASSIFICATION: p.sum()}, {'video': [p], 'audio': [frozen]}
+        ),
+    )
     wrapper = TaskGradientOptimWrapper(torch.optim.SGD([p, frozen], lr=0.1))
     with pytest.raises(ValueError, match='audio.*frozen_stages'):
         wrapper.update_params(loss)
@@ -465,7 +517,8 @@ def test_an_encoder_without_trainable_parameters_is_refused():
 def test_missing_confidences_are_explained():
     p = nn.Parameter(torch.ones(1))
     loss = attach_task_losses(
-        p.sum(), TaskLosses({Task.CLASSIFICATION: p.sum()}, {'video': [p]}))
+        p.sum(), TaskLosses({Task.CLASSIFICATION: p.sum()}, {'video': [p]})
+    )
     wrapper = GMPOptimWrapper(torch.optim.SGD([p], lr=0.1))
     with pytest.raises(ValueError, match='model.contribution'):
         wrapper.update_params(loss)
@@ -475,17 +528,29 @@ def test_missing_confidences_are_explained():
     ('kwargs', 'error', 'match'),
     [
         (dict(level='layer'), ValueError, 'optim_wrapper.level'),
-        (dict(level='feature', accumulative_counts=2), ValueError,
-         'accumulative_counts=2'),
+        (
+            dict(level='feature', accumulative_counts=2),
+            ValueError,
+            'accumulative_counts=2',
+        ),
         (dict(modulation=3), TypeError, 'optim_wrapper.modulation'),
         (dict(projection=projection('cagb')), ValueError, "'cagp'.*'cagb'"),
-        (dict(projection=projection('cagp', scope='layer')), ValueError,
-         'scope'),
-        (dict(modulation=dict(DECOUPLED, alpha_k=-0.5)), ValueError,
-         'alpha_k must be >= 0, got -0.5'),
+        (
+            dict(projection=projection('cagp', scope='layer')),
+            ValueError,
+            'scope',
+        ),
+        (
+            dict(modulation=dict(DECOUPLED, alpha_k=-0.5)),
+            ValueError,
+            'alpha_k must be >= 0, got -0.5',
+        ),
         (dict(modulation=dict(UNIFIED, source='x')), ValueError, 'semantic'),
-        (dict(modulation=dict(DECOUPLED, start_epoch=3, end_epoch=1)),
-         ValueError, 'end_epoch'),
+        (
+            dict(modulation=dict(DECOUPLED, start_epoch=3, end_epoch=1)),
+            ValueError,
+            'end_epoch',
+        ),
     ],
 )
 def test_bad_configs_are_explained(kwargs, error, match):
@@ -500,15 +565,16 @@ def test_sharded_models_are_refused():
 
     p = nn.Parameter(torch.ones(1))
     wrapper = TaskGradientOptimWrapper(torch.optim.SGD([p], lr=0.1))
+    context = wrapper.optim_context(FullyShardedDataParallel())
     with pytest.raises(NotImplementedError, match='MMDistributed'):
-        with wrapper.optim_context(FullyShardedDataParallel()):
-            pass
+        context.__enter__()
 
 
 def test_the_config_of_the_caller_is_not_changed():
     p = nn.Parameter(torch.ones(1))
     clip, rule = dict(type='norm', max_norm=1.0), projection('cagp')
     TaskGradientOptimWrapper(
-        torch.optim.SGD([p], lr=0.1), projection=rule, clip_grad=clip)
+        torch.optim.SGD([p], lr=0.1), projection=rule, clip_grad=clip
+    )
     assert clip == dict(type='norm', max_norm=1.0)
     assert rule == projection('cagp')

@@ -51,8 +51,10 @@ def linear_tasks(
 
 
 def two_encoders(dtype=torch.float64):
-    return {m: nn.Parameter(torch.zeros(2, dtype=dtype)) for m in
-            ('video', 'audio')}
+    return {
+        m: nn.Parameter(torch.zeros(2, dtype=dtype))
+        for m in ('video', 'audio')
+    }
 
 
 class ToyModel(nn.Module):
@@ -61,8 +63,10 @@ class ToyModel(nn.Module):
     def __init__(self, modalities=('video', 'audio'), domain_weight=0.3):
         super().__init__()
         self.encoders = nn.ModuleDict(
-            {m: nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
-             for m in modalities}
+            {
+                m: nn.Sequential(nn.Linear(5, 4), nn.Tanh(), nn.Linear(4, 3))
+                for m in modalities
+            }
         )
         width = 3 * len(modalities)
         self.classifier = nn.Linear(width, 4)
@@ -85,10 +89,11 @@ class ToyModel(nn.Module):
             return values.sum() / max(n, 1)
 
         losses = {
-            Task.CLASSIFICATION: class_weight * mean(
-                cross_entropy(logits, labels, reduction='none')),
+            Task.CLASSIFICATION: class_weight
+            * mean(cross_entropy(logits, labels, reduction='none')),
             Task.DOMAIN: mean(
-                cross_entropy(domain_logits, domains, reduction='none')),
+                cross_entropy(domain_logits, domains, reduction='none')
+            ),
         }
         if extra:
             losses[Task.EXTRA] = mean(fused.square().sum(1)) * 0.1
@@ -100,10 +105,11 @@ class ToyModel(nn.Module):
             confidence[task] = {}
             for i, m in enumerate(self.encoders):
                 with torch.no_grad():
-                    weight = head.weight[:, 3 * i:3 * i + 3]
+                    weight = head.weight[:, 3 * i : 3 * i + 3]
                     p = (features[m] @ weight.T).softmax(1)
-                    confidence[task][m] = p.gather(
-                        1, target[:, None]).squeeze(1)
+                    confidence[task][m] = p.gather(1, target[:, None]).squeeze(
+                        1
+                    )
         return attach_task_losses(
             sum(losses.values()),
             TaskLosses(
@@ -120,7 +126,8 @@ def toy_data(n=16, modalities=('video', 'audio'), seed=0):
     inputs = {}
     for i, m in enumerate(modalities):
         inputs[m] = (1 + 2 * i) * torch.randn(
-            n, 5, generator=g, dtype=torch.float64)
+            n, 5, generator=g, dtype=torch.float64
+        )
     labels = torch.randint(4, (n,), generator=g)
     domains = torch.randint(2, (n,), generator=g)
     return inputs, labels, domains

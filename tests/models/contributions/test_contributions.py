@@ -15,8 +15,7 @@ from mmgmp.models.fusion.concat_fusion import ConcatFusion
 from mmgmp.models.fusion.film_fusion import FiLMFusion
 from mmgmp.models.fusion.sum_fusion import SumFusion
 from mmgmp.models.heads import MLPClassifierHead
-
-from ..fusion.test_fusion import set_linear
+from tests.models.fusion.test_fusion import set_linear
 
 WIDTHS = {'video': 6, 'audio': 4, 'flow': 5}
 
@@ -40,7 +39,7 @@ def test_linear_head_gives_the_papers_summand(kind):
     weight, start = head.output.weight, 0
     for m, feature in features.items():
         if kind is ConcatFusion:
-            block = weight[:, start:start + WIDTHS[m]]
+            block = weight[:, start : start + WIDTHS[m]]
             start += WIDTHS[m]
         else:
             block = weight @ fusion.projections[m].weight
@@ -111,7 +110,8 @@ def test_an_absent_modality_is_at_chance(rule, kind):
     features['audio'].zero_()
     share = rule()(joint(fusion, head), features)['audio']
     torch.testing.assert_close(
-        share.softmax(1), torch.full((3, 4), 0.25), atol=1e-6, rtol=0)
+        share.softmax(1), torch.full((3, 4), 0.25), atol=1e-6, rtol=0
+    )
 
 
 def test_bias_options():
@@ -132,9 +132,16 @@ def test_bias_options():
 def test_evaluating_restores_each_mode_even_after_an_error():
     block = nn.Sequential(nn.Dropout(), nn.BatchNorm1d(2))
     block[1].eval()
-    with pytest.raises(RuntimeError, match='stop'), evaluating(block):
-        assert not block[0].training
-        raise RuntimeError('stop')
+    modes = []
+
+    def fail():
+        with evaluating(block):
+            modes.append(block[0].training)
+            raise RuntimeError('stop')
+
+    with pytest.raises(RuntimeError, match='stop'):
+        fail()
+    assert modes == [False]
     assert block.training
     assert block[0].training
     assert not block[1].training

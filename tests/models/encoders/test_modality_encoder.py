@@ -13,8 +13,13 @@ from mmgmp.testing.toy_configs import toy_slowfast
 
 AUDIO = dict(type='ResNet', depth=18, in_channels=1)
 FLOW = dict(
-    type='ResNet3dSlowOnly', depth=18, pretrained=None, in_channels=2,
-    base_channels=8, lateral=False)
+    type='ResNet3dSlowOnly',
+    depth=18,
+    pretrained=None,
+    in_channels=2,
+    base_channels=8,
+    lateral=False,
+)
 CASES = {
     'slowfast': (toy_slowfast(), (2, 3, 8, 32, 32)),
     'resnet': (AUDIO, (2, 1, 33, 32)),
@@ -42,18 +47,35 @@ def test_stages_equal_the_backbones_own_forward(case, frozen):
 
 def test_the_paper_widths():
     pathway = dict(
-        type='resnet3d', depth=101, pretrained=None, conv1_stride_t=1,
-        dilations=(1, 1, 1, 1), inflate=(0, 0, 1, 1))
+        type='resnet3d',
+        depth=101,
+        pretrained=None,
+        conv1_stride_t=1,
+        dilations=(1, 1, 1, 1),
+        inflate=(0, 0, 1, 1),
+    )
     with torch.device('meta'):
-        slowfast = MODELS.build(dict(
-            type='ResNet3dSlowFast', pretrained=None, resample_rate=4,
-            speed_ratio=4, channel_ratio=8,
-            slow_pathway=dict(
-                pathway, lateral=True, fusion_kernel=7,
-                conv1_kernel=(1, 7, 7)),
-            fast_pathway=dict(
-                pathway, lateral=False, base_channels=8,
-                conv1_kernel=(5, 7, 7))))
+        slowfast = MODELS.build(
+            dict(
+                type='ResNet3dSlowFast',
+                pretrained=None,
+                resample_rate=4,
+                speed_ratio=4,
+                channel_ratio=8,
+                slow_pathway=dict(
+                    pathway,
+                    lateral=True,
+                    fusion_kernel=7,
+                    conv1_kernel=(1, 7, 7),
+                ),
+                fast_pathway=dict(
+                    pathway,
+                    lateral=False,
+                    base_channels=8,
+                    conv1_kernel=(5, 7, 7),
+                ),
+            )
+        )
         resnet = MODELS.build(AUDIO)
     assert split_stages(slowfast).out_channels == 2304
     assert split_stages(resnet).out_channels == 512
@@ -75,7 +97,8 @@ def test_the_frozen_part_keeps_no_graph_and_no_gradient(case):
 @pytest.mark.parametrize('frozen_norm_eval', [True, False])
 def test_frozen_batch_norms(frozen_norm_eval):
     encoder = ModalityEncoder(
-        AUDIO, frozen_stages=3, frozen_norm_eval=frozen_norm_eval).train()
+        AUDIO, frozen_stages=3, frozen_norm_eval=frozen_norm_eval
+    ).train()
     before = copy.deepcopy(encoder.state_dict())
     encoder(torch.randn(4, 1, 33, 32))
     for name, value in encoder.state_dict().items():

@@ -61,18 +61,19 @@ def test_activation_by_hand(h_a, h_v, expected):
     for layer in fusion.projections.values():
         set_linear(layer, [1.0], [0.0])
     fused = fusion(
-        {'video': torch.tensor([[h_v]]), 'audio': torch.tensor([[h_a]])})
+        {'video': torch.tensor([[h_v]]), 'audio': torch.tensor([[h_a]])}
+    )
     assert fused.item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(('residual', 'expected'), [(False, 5), (True, 7)])
 def test_film_by_hand(residual, expected):
-    fusion = FiLMFusion(
-        {'video': 1, 'audio': 1}, 1, residual_gamma=residual)
+    fusion = FiLMFusion({'video': 1, 'audio': 1}, 1, residual_gamma=residual)
     set_linear(fusion.generator, [3.0, -1.0], [0.0, 0.0])
     set_linear(fusion.projection, [1.0], [0.0])
     fused = fusion(
-        {'video': torch.tensor([[2.0]]), 'audio': torch.tensor([[1.0]])})
+        {'video': torch.tensor([[2.0]]), 'audio': torch.tensor([[1.0]])}
+    )
     assert fused.item() == pytest.approx(expected)
 
 
@@ -90,20 +91,22 @@ def test_reversal_flips_everything_before_the_discriminator(kind):
     fusion = kind(SMALL)
     head = DomainDiscriminatorHead(2, fusion.out_channels, domain_weight=0.3)
     features = {
-        m: torch.randn(5, d, requires_grad=True) for m, d in SMALL.items()}
+        m: torch.randn(5, d, requires_grad=True) for m, d in SMALL.items()
+    }
     labels = torch.tensor([0, 1, 0, 1, 1])
     before = [*features.values(), *fusion.parameters()]
     after = list(head.parameters())
     reversed_loss = head.loss(head(fusion(features)), labels)
     reversed_ = torch.autograd.grad(reversed_loss, before + after)
     plain_loss = F.cross_entropy(
-        nn.Sequential(head.hidden, head.output)(fusion(features)), labels)
+        nn.Sequential(head.hidden, head.output)(fusion(features)), labels
+    )
     plain = torch.autograd.grad(plain_loss, before + after)
     torch.testing.assert_close(reversed_loss, plain_loss)
     for r, p in zip(reversed_[: len(before)], plain, strict=False):
         torch.testing.assert_close(r, -0.3 * p)
     for r, p in zip(
-        reversed_[len(before):], plain[len(before):], strict=True
+        reversed_[len(before) :], plain[len(before) :], strict=True
     ):
         torch.testing.assert_close(r, p)
 

@@ -35,7 +35,8 @@ def test_bad_classifiers(kwargs, match):
 
 
 @pytest.mark.parametrize(
-    'kwargs', [dict(domain_weight=-1.0), dict(loss_weight=0.0)])
+    'kwargs', [dict(domain_weight=-1.0), dict(loss_weight=0.0)]
+)
 def test_bad_discriminators(kwargs):
     with pytest.raises(ValueError, match='model.domain_head'):
         DomainDiscriminatorHead(2, 4, **kwargs)

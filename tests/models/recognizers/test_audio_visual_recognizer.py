@@ -38,7 +38,8 @@ def test_three_modes(modalities):
             assert ((confidence > 0) & (confidence < 1)).all()
     assert all(not value.requires_grad for value in logged.values())
     assert {'loss', 'loss_cls', 'loss_domain', 'domain_accuracy'} <= set(
-        logged)
+        logged
+    )
     model.eval()
     for sample in model(inputs, samples, mode='predict'):
         assert sample.pred_score.sum().item() == pytest.approx(1, abs=1e-5)
@@ -54,8 +55,9 @@ def test_plain_risk_minimisation_has_no_domain_task():
 
 def test_confidences_do_not_disturb_the_forward_pass():
     """Dropout masks, batch norms and modes are those of the losses alone."""
-    model = build(cls_head=dict(
-        type='MLPClassifierHead', num_classes=3, dropout=0.5))
+    model = build(
+        cls_head=dict(type='MLPClassifierHead', num_classes=3, dropout=0.5)
+    )
     other = copy.deepcopy(model)
     other.contributions = {}
     torch.manual_seed(1)
@@ -80,22 +82,30 @@ def test_switched_off_equals_the_stock_wrapper_after_ten_adam_steps():
         for seed in range(10):
             inputs, data_samples = toy_batch(seed=seed)
             model.train_step(
-                dict(inputs=inputs, data_samples=data_samples), wrapper)
+                dict(inputs=inputs, data_samples=data_samples), wrapper
+            )
         results.append(model.state_dict())
     for name, value in results[0].items():
-        torch.testing.assert_close(
-            results[1][name], value, rtol=0, atol=1e-6)
+        torch.testing.assert_close(results[1][name], value, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize('level', ['parameter', 'feature'])
-@pytest.mark.parametrize('fusion', [
-    'ConcatFusion', 'SumFusion', 'FiLMFusion', 'ActivationFusion',
-    'GatedFusion'])
+@pytest.mark.parametrize(
+    'fusion',
+    [
+        'ConcatFusion',
+        'SumFusion',
+        'FiLMFusion',
+        'ActivationFusion',
+        'GatedFusion',
+    ],
+)
 def test_gmp_takes_a_step_with_every_fusion(fusion, level):
     model = build(fusion=dict(type=fusion))
     before = copy.deepcopy(model.state_dict())
     wrapper = GMPOptimWrapper(
-        torch.optim.Adam(model.parameters(), lr=1e-3), level=level)
+        torch.optim.Adam(model.parameters(), lr=1e-3), level=level
+    )
     inputs, data_samples = toy_batch()
     model.train_step(dict(inputs=inputs, data_samples=data_samples), wrapper)
     for name, parameter in model.named_parameters():
@@ -106,26 +116,31 @@ def test_gmp_takes_a_step_with_every_fusion(fusion, level):
 
 
 def test_default_contribution_follows_the_fusion():
-    assert {
-        type(c).__name__ for c in build().contributions.values()
-    } == {'MaskedContribution'}
+    assert {type(c).__name__ for c in build().contributions.values()} == {
+        'MaskedContribution'
+    }
     film = build(fusion=dict(type='FiLMFusion'))
-    assert {
-        type(c).__name__ for c in film.contributions.values()
-    } == {'ShapleyContribution'}
+    assert {type(c).__name__ for c in film.contributions.values()} == {
+        'ShapleyContribution'
+    }
     mixed = build(
         contribution=dict(
-            semantic=dict(method='masked', bias='split'), domain='shapley'))
+            semantic=dict(method='masked', bias='split'), domain='shapley'
+        )
+    )
     assert mixed.contributions[Task.CLASSIFICATION].bias == 'split'
     kind = type(mixed.contributions[Task.DOMAIN]).__name__
     assert kind == 'ShapleyContribution'
 
 
 def test_unimodal_heads_feed_the_unimodal_contribution():
-    heads = dict(type='MLPClassifierHead', num_classes=3, hidden_channels=0,
-                 dropout=0.0)
-    model = build(unimodal_heads=heads, contribution=dict(
-        semantic='unimodal', domain='masked')).eval()
+    heads = dict(
+        type='MLPClassifierHead', num_classes=3, hidden_channels=0, dropout=0.0
+    )
+    model = build(
+        unimodal_heads=heads,
+        contribution=dict(semantic='unimodal', domain='masked'),
+    ).eval()
     inputs, samples = toy_batch()
     losses = model(inputs, samples, mode='loss')
     features = model.extract_feat(inputs)
@@ -133,16 +148,19 @@ def test_unimodal_heads_feed_the_unimodal_contribution():
     for m, head in model.unimodal_heads.items():
         expected = head(features[m]).softmax(1)[range(4), labels]
         torch.testing.assert_close(
-            losses[f'semantic_confidence_{m}'], expected)
+            losses[f'semantic_confidence_{m}'], expected
+        )
 
 
 def test_fusion_parameters_can_join_the_modality():
     plain = build(fusion=dict(type='SumFusion'))
     joined = build(
-        fusion=dict(type='SumFusion'), fusion_params_in_modality=True)
+        fusion=dict(type='SumFusion'), fusion_params_in_modality=True
+    )
     for m in TWO:
         extra = len(joined.trainable_encoder_parameters()[m]) - len(
-            plain.trainable_encoder_parameters()[m])
+            plain.trainable_encoder_parameters()[m]
+        )
         assert extra == 2
 
 
@@ -173,10 +191,13 @@ def test_a_domain_outside_the_sources_names_the_key():
         (dict(encoders={}), 'model.encoders must name'),
         (dict(contribution='unimodal'), 'model.unimodal_heads'),
         (dict(contribution=dict(semantics='masked')), "'semantic'"),
-        (dict(unimodal_heads=dict(video=dict())), 'model.unimodal_heads'),
-        (dict(domain_head=dict(
-            type='DomainDiscriminatorHead', num_domains=1)),
-         'domain_head=None'),
+        (dict(unimodal_heads=dict(video={})), 'model.unimodal_heads'),
+        (
+            dict(
+                domain_head=dict(type='DomainDiscriminatorHead', num_domains=1)
+            ),
+            'domain_head=None',
+        ),
     ],
 )
 def test_bad_models_are_explained(kwargs, match):
@@ -196,7 +217,8 @@ def test_a_shared_backbone_is_refused():
     shared = MODELS.build(config['encoders']['video'])
     MODELS.register_module('_Shared', force=True, module=lambda: shared)
     config['encoders'] = dict(
-        video=dict(type='_Shared'), audio=dict(type='_Shared'))
+        video=dict(type='_Shared'), audio=dict(type='_Shared')
+    )
     with pytest.raises(ValueError, match='video and .audio share'):
         MODELS.build(config)
 

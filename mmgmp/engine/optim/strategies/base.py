@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -49,6 +50,10 @@ class Strategy:
 
     #: Confidences that must be attached to the loss.
     required_confidences: frozenset[Task] = frozenset()
+    #: Tasks that must have a loss.
+    required_tasks: frozenset[Task] = frozenset()
+    #: Attributes that must survive a resume; None before the first step.
+    state_names: tuple[str, ...] = ()
 
     def __init__(
         self, start_epoch: int = 0, end_epoch: int | None = None
@@ -64,24 +69,30 @@ class Strategy:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what must survive a resume; nothing by default."""
-        return {}
+        """Return what must survive a resume: what ``state_names`` names."""
+        return {
+            name: value
+            for name in self.state_names
+            if (value := getattr(self, name)) is not None
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` returned.
+        """Restore what :meth:`state_dict` returned; nothing starts afresh.
 
         Args:
-            state_dict: State of a strategy of the same class.
+            state_dict: State of a strategy of the same class, or empty.
 
         Raises:
             ValueError: If there is a state that this strategy cannot hold.
         """
-        if state_dict:
+        if set(state_dict) - set(self.state_names):
             raise ValueError(
-                f'{type(self).__name__} keeps no state, got '
-                f'{sorted(state_dict)}; resume with the strategy that wrote '
-                'the checkpoint'
+                f'{type(self).__name__} keeps the state '
+                f'{list(self.state_names)}, got {sorted(state_dict)}; resume '
+                'with the strategy that wrote the checkpoint'
             )
+        for name in self.state_names:
+            setattr(self, name, state_dict.get(name))
 
 
 class Modulation(Strategy, ABC):
@@ -113,6 +124,18 @@ class Modulation(Strategy, ABC):
         del parameter
         return True
 
+    def inspect(
+        self, gradients: Mapping[str, Iterable[Tensor]], signals: BatchSignals
+    ) -> None:
+        """Look at the raw gradients just before they are scaled.
+
+        Args:
+            gradients: Sum of all tasks for each selected parameter, lazily
+                and in the order of :meth:`finalize`, one iterable per
+                modality, after the reduction over ranks. Not to be changed.
+            signals: The signals of this step.
+        """
+
     def finalize(
         self, gradients: dict[str, list[Tensor]], signals: BatchSignals
     ) -> None:
@@ -124,9 +147,23 @@ class Modulation(Strategy, ABC):
             signals: The signals of this step.
         """
 
+    def feedback(self) -> dict[str, Tensor]:
+        """Return what the model is told after the step; see ``TaskLosses``.
+
+        The coefficients of a step are known after its losses, so a loss that
+        depends on them lags one step behind.
+        """
+        return {}
+
 
 class Projection(Strategy, ABC):
     """Resolve conflicts between the two modulated task gradients."""
+
+    #: The two tasks whose gradients are compared; all others are added.
+    pair: tuple[Task, Task] = (Task.CLASSIFICATION, Task.DOMAIN)
+    #: Whether a parameter that one of the two tasks does not reach keeps the
+    #: other's modulated gradient, instead of its share of a projection.
+    keeps_unpaired = False
 
     @abstractmethod
     def project(
@@ -152,3 +189,30 @@ def identity_coefficients(signals: BatchSignals) -> Coefficients:
     """Return factors of one for every task and modality."""
     ones = torch.ones_like(signals.semantic_ratio)
     return Coefficients(ones, ones, ones)
+
+
+def sum_by_modality(
+    values: Mapping[str, Tensor] | None, task_losses: TaskLosses
+) -> Tensor:
+    """Sum per-sample numbers, in modality order.
+
+    Args:
+        values: Numbers ``(N,)`` per modality; None, from a rank without
+            samples, counts as no numbers.
+        task_losses: What the numbers belong to.
+
+    Returns:
+        Tensor of shape ``(M,)``.
+
+    Example:
+        >>> weight = Parameter(torch.ones(1))
+        >>> tasks = TaskLosses(
+        ...     {Task.CLASSIFICATION: weight.sum()}, {'video': [weight]})
+        >>> sum_by_modality({'video': torch.ones(3)}, tasks)
+        tensor([3.])
+    """
+    modalities = task_losses.modalities
+    if values is None:
+        loss = next(iter(task_losses.losses.values()))
+        return torch.zeros(len(modalities), device=loss.device)
+    return torch.stack([values[modality].sum() for modality in modalities])

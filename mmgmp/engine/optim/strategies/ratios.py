@@ -5,27 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmgmp.utils.ratios import mean_of_others
+
 _FLOOR = 1e-12
-
-
-def mean_of_others(values: Tensor) -> Tensor:
-    """Mean of the other modalities' entries.
-
-    Args:
-        values: One number per modality, ``(M,)`` with M >= 2.
-
-    Returns:
-        Tensor of shape ``(M,)``. Equal inputs give exactly equal outputs,
-        because entry m is left out of the sum, not subtracted from it.
-
-    Example:
-        >>> mean_of_others(torch.tensor([1., 2., 4.]))
-        tensor([3.0000, 2.5000, 1.5000])
-    """
-    own = torch.eye(len(values), dtype=torch.bool, device=values.device)
-    return values.expand(len(values), -1).masked_fill(own, 0).sum(1) / (
-        len(values) - 1
-    )
 
 
 def semantic_ratio(confidence: Tensor) -> Tensor:

@@ -90,7 +90,8 @@ class TaskProjection(Projection):
         signals: BatchSignals,
     ) -> tuple[Coefficients, Tensor]:
         """Return the factors after projection; see the base class."""
-        k, p = coefficients.classification, coefficients.domain
+        first, second = self.pair
+        k, p = coefficients.of(first), coefficients.of(second)
         cross = k * p * products.cross
         # No epsilon: it would break the invariance to loss scaling. A
         # protected gradient whose square underflows is left alone instead.
@@ -112,7 +113,7 @@ class TaskProjection(Projection):
         w_d = p - p * torch.where(
             conflict & on_class & (domain_square >= _TINY), off_domain, zero
         )
-        return Coefficients(w_c, w_d, coefficients.extra), conflict
+        return coefficients.replace({first: w_c, second: w_d}), conflict
 
     def _projected(self, signals: BatchSignals) -> tuple[Tensor, Tensor]:
         """Return where classification and where domain is projected."""

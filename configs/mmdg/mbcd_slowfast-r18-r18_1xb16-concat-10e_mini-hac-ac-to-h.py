@@ -1,0 +1,16 @@
+# MBCD: averaged teacher, modality dropout, gradient consistency. The decay
+# is 0.98 and not 0.999, because 210 steps from scratch would leave the
+# teacher at its initial weights.
+_base_ = '../base/erm_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
+model = dict(
+    unimodal_heads=dict(
+        type='MLPClassifierHead', num_classes=7, hidden_channels=512
+    ),
+    feature_transforms=[dict(type='FeatureNorm')],
+    forward_plan=dict(type='InnerStepPlan', step_size=1e-4),
+    methods=[dict(type='MBCDMethod')],
+)
+custom_hooks = [
+    dict(type='TaskGradientHook'),
+    dict(type='TeacherHook', momentum=0.02),
+]

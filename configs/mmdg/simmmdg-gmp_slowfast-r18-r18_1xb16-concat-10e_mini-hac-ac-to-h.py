@@ -1,0 +1,11 @@
+# SimMMDG with GMP.
+_base_ = 'simmmdg_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
+model = dict(
+    domain_head=dict(
+        _delete_=True, type='DomainDiscriminatorHead', num_domains=2
+    )
+)
+optim_wrapper = dict(
+    modulation=dict(_delete_=True, type='DecoupledModulation'),
+    projection=dict(_delete_=True, type='TaskProjection'),
+)

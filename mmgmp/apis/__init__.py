@@ -1,0 +1,3 @@
+"""Inference, and summaries of many runs."""
+
+from __future__ import annotations

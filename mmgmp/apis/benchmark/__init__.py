@@ -1,0 +1,23 @@
+"""A whole table by one command: run, resume, aggregate, report."""
+
+from __future__ import annotations
+
+from mmgmp.apis.benchmark.commands import Launch
+from mmgmp.apis.benchmark.plan import Plan, load_plan
+from mmgmp.apis.benchmark.report_files import write_report
+from mmgmp.apis.benchmark.results import Results, collect_results
+from mmgmp.apis.benchmark.runner import BenchmarkRunner, list_cells
+from mmgmp.apis.benchmark.statistics import paired_difference, summarise
+
+__all__ = [
+    'BenchmarkRunner',
+    'Launch',
+    'Plan',
+    'Results',
+    'collect_results',
+    'list_cells',
+    'load_plan',
+    'paired_difference',
+    'summarise',
+    'write_report',
+]

@@ -1,0 +1,216 @@
+"""One process that works on one cell."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from mmengine.config import Config
+
+from mmgmp.apis.benchmark.cell_state import CellFiles, read_json
+from mmgmp.apis.benchmark.cells import TRAIN
+from mmgmp.apis.benchmark.commands import (
+    Launch,
+    evaluation_command,
+    train_command,
+)
+from mmgmp.apis.benchmark.training_state import (
+    Metrics,
+    Schedule,
+    find_resume_point,
+    prepare_resume,
+    read_training,
+)
+
+_PATIENCE = 10.0
+
+
+@dataclass
+class Job:
+    """A running process.
+
+    Args:
+        files: Of its cell.
+        stage: What it does.
+        slot: Place in the pool that it takes.
+        claim: Lock of the cell; the process holds it, too.
+        process: The process, leader of its own group.
+        started: Value of ``time.monotonic`` at the start.
+    """
+
+    files: CellFiles
+    stage: str
+    slot: int
+    claim: IO[str]
+    process: subprocess.Popen[bytes]
+    started: float = field(default_factory=time.monotonic)
+
+    def progress(self) -> str:
+        """Say where the process is, from what it logs."""
+        if self.stage != TRAIN:
+            return self.stage
+        logs = sorted(self.files.folder.glob('*/vis_data/scalars.json'))
+        lines = logs[-1].read_text('utf-8').splitlines() if logs else []
+        for line in reversed(lines):
+            try:
+                values = json.loads(line)
+            except json.JSONDecodeError:  # being written
+                continue
+            if 'epoch' in values:
+                return f'epoch {values["epoch"]}'
+            return f'step {values.get("step", "?")}'
+        return 'starting'
+
+
+def start_job(
+    files: CellFiles,
+    stage: str,
+    claim: IO[str],
+    slot: int,
+    launch: Launch,
+    environment: Mapping[str, str],
+) -> Job:
+    """Start the process of a stage; its output goes to the stage's log.
+
+    Args:
+        files: Of the cell.
+        stage: What to do.
+        claim: Lock of the cell.
+        slot: Place in the pool.
+        launch: How processes are started.
+        environment: Variables besides those of this process.
+
+    Returns:
+        The running job.
+    """
+    command, more = _command(files, stage, launch)
+    with open(files.log(stage), 'ab') as log:
+        log.write(
+            f'\n=== {time.strftime("%Y-%m-%d %H:%M:%S")} '
+            f'{shlex.join(command)}\n'.encode()
+        )
+        log.flush()
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **environment, **more},
+            pass_fds=[claim.fileno()],
+            start_new_session=True,
+        )
+    claim.truncate(0)
+    claim.write(f'{process.pid}\n')
+    claim.flush()
+    return Job(files, stage, slot, claim, process)
+
+
+def _command(
+    files: CellFiles, stage: str, launch: Launch
+) -> tuple[list[str], dict[str, str]]:
+    if stage == TRAIN:
+        point = find_resume_point(files.folder, schedule_of(files))
+        prepare_resume(files.folder, point)
+        return train_command(files, launch, point), {}
+    trained = read_json(files.stage_file(TRAIN)) or {}
+    checkpoint = files.folder / trained['checkpoint']
+    return evaluation_command(files, launch, stage, checkpoint)
+
+
+def stop_jobs(jobs: Iterable[Job]) -> None:
+    """End processes and those that they started.
+
+    Args:
+        jobs: Running jobs; they are asked first and killed after 10 s.
+    """
+    jobs = list(jobs)
+    for job in jobs:
+        _signal(job, signal.SIGTERM)
+    deadline = time.monotonic() + _PATIENCE
+    for job in jobs:
+        try:
+            job.process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            _signal(job, signal.SIGKILL)
+            job.process.wait()
+        job.claim.close()
+
+
+def _signal(job: Job, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(job.process.pid, number)
+
+
+def schedule_of(files: CellFiles) -> Schedule:
+    """Return the schedule of a cell's training.
+
+    Args:
+        files: Of the cell.
+    """
+    config = Config.fromfile(files.cell.config, import_custom_modules=False)
+    config.merge_from_dict(dict(files.cell.overrides))
+    return Schedule.of(config)
+
+
+def finish_stage(files: CellFiles, stage: str) -> bool:
+    """Mark a stage as complete if its files say that it is.
+
+    Args:
+        files: Of the cell.
+        stage: What was done.
+
+    Returns:
+        Whether it is complete.
+    """
+    if stage != TRAIN:
+        metrics = _newest_metrics(files.stage_folder(stage))
+        if metrics:
+            files.write_stage(stage, {'metrics': metrics})
+        return bool(metrics)
+    trained = read_training(
+        files.folder, schedule_of(files), files.plan.checkpoint
+    )
+    if trained is None:
+        return False
+    files.write_stage(
+        TRAIN,
+        {
+            'checkpoint': trained.checkpoint.name,
+            'step': trained.step,
+            'metrics': trained.validation,
+        },
+    )
+    return True
+
+
+def tidy(files: CellFiles) -> None:
+    """Delete the checkpoints that a finished cell needs no more.
+
+    Args:
+        files: Of the cell; a plan with ``keep: all`` keeps them.
+    """
+    trained = read_json(files.stage_file(TRAIN))
+    if files.plan.keep == 'best' and trained is not None:
+        for path in files.folder.glob('*.pth'):
+            if path.name != trained['checkpoint']:
+                path.unlink()
+
+
+def _newest_metrics(folder: Path) -> Metrics:
+    for path in sorted(folder.glob('*/*.json'), reverse=True):
+        try:
+            lines = path.read_text('utf-8').splitlines()
+            values: Metrics = json.loads(lines[-1])
+        except (IndexError, json.JSONDecodeError):  # cut off
+            continue
+        return {k: v for k, v in values.items() if '/' in k}
+    return {}

@@ -1,0 +1,213 @@
+"""The report as one page that needs nothing else, not even a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from html import escape
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmgmp.apis.benchmark.cell_state import CellFiles
+from mmgmp.apis.benchmark.results import Results, Table
+from mmgmp.apis.benchmark.text_report import (
+    ORACLE,
+    difference_rows,
+    headline,
+    notes,
+    oracle_rows,
+    table_rows,
+    table_title,
+)
+from mmgmp.visualization import plot_ratio_curves
+from mmgmp.visualization.benchmark_figures import (
+    plot_bars,
+    plot_heat_map,
+    to_svg,
+)
+
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a;
+  background: #fff; max-width: 60rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.4rem; line-height: 1.25; } h2 { font-size: 1.15rem; }
+.note { border-left: .3rem solid #0072b2; padding: .1rem .8rem; }
+.warning { border-left-color: #d55e00; background: #fdf1e7; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem;
+  font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid #ccc;
+  text-align: right; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; position: sticky;
+  left: 0; background: #fff; }
+figure { margin: 1rem 0; }
+svg { max-width: max(100%, 36rem); height: auto; }
+figcaption { font-size: .85rem; color: #555; }
+"""
+_RATIO_COLUMNS = ('semantic_ratio_', 'domain_ratio_')
+_MAX_CURVES = 7
+
+
+def to_html(results: Results) -> str:
+    """Write the whole report as one HTML page.
+
+    Args:
+        results: What was measured.
+
+    Returns:
+        The page, with its figures inside.
+    """
+    title = escape(headline(results))
+    parts = [f'<h1>{title}</h1>']
+    for note in notes(results):
+        is_warning = 'SYNTHETIC' in note or 'NOT' in note
+        kind = 'note warning' if is_warning else 'note'
+        parts.append(f'<p class="{kind}">{escape(note)}</p>')
+    for table in results.tables:
+        parts += _table_section(results, table)
+    parts += _sensitivity(results)
+    parts += _ratios(results)
+    if results.oracle:
+        parts += ['<h2>Oracle selection</h2>']
+        parts += [f'<p class="note warning">{escape(ORACLE)}</p>']
+        parts += _html_table(oracle_rows(results))
+    body = '\n'.join(parts)
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, '
+        f'initial-scale=1">\n<title>{title}</title>\n'
+        f'<style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n'
+    )
+
+
+def _table_section(results: Results, table: Table) -> Iterator[str]:
+    yield f'<h2>{escape(table_title(table))}</h2>'
+    yield from _html_table(table_rows(table))
+    yield from _html_table(difference_rows(table))
+    bars = {
+        row.method: {
+            column: (value.mean, value.std)
+            for column, value in row.summaries.items()
+        }
+        for row in table.rows
+    }
+    figure = plot_bars(bars, ylabel='%')
+    yield _figure(
+        results,
+        to_svg(figure, table_title(table)),
+        f'{table_title(table)}: mean and sample standard deviation over '
+        'seeds.',
+    )
+
+
+def _sensitivity(results: Results) -> Iterator[str]:
+    """One heat map per swept pair of parameters."""
+    for name, method in results.plan.methods.items():
+        for number, grid in enumerate(method.sweep):
+            axes = list(grid)
+            if len(axes) > 2:
+                continue
+            first, second = axes[0], axes[-1]
+            rows = grid[first] if len(axes) == 2 else ['']
+            columns = grid[second]
+            values = np.array(
+                [
+                    [
+                        _mean_of_sweep(
+                            results,
+                            name,
+                            {first: r, second: c}
+                            if len(axes) == 2
+                            else {second: c},
+                        )
+                        for c in columns
+                    ]
+                    for r in rows
+                ]
+            )
+            if not np.isfinite(values).any():
+                continue
+            label = first if len(axes) == 2 else ''
+            figure = plot_heat_map(values, rows, columns, (label, second))
+            yield f'<h2>Sensitivity of {escape(name)}</h2>'
+            yield _figure(
+                results,
+                to_svg(figure, f'{name}{number}'),
+                f'{next(iter(results.plan.metrics))} in %, mean over '
+                'targets and seeds. Target accuracy is shown, not used.',
+            )
+
+
+def _mean_of_sweep(
+    results: Results, method: str, settings: Mapping[str, object]
+) -> float:
+    key = next(iter(results.plan.metrics.values()))
+    values = [
+        100 * run.metrics[key]
+        for run in results.runs
+        if run.cell.method == method
+        and dict(run.cell.settings) == settings
+        and key in run.metrics
+    ]
+    return float(np.mean(values)) if values else float('nan')
+
+
+def _ratios(results: Results) -> Iterator[str]:
+    """Discrepancy ratios of all methods, by target, for the first seed."""
+    seed = results.plan.seeds[0]
+    for target in results.plan.targets:
+        histories: dict[str, dict[str, NDArray[np.float64]]] = {}
+        for run in results.runs:
+            cell = run.cell
+            if (cell.target, cell.seed, cell.role) != (target, seed, 'run'):
+                continue
+            history = read_history(CellFiles(results.plan, cell))
+            if history and len(histories) < _MAX_CURVES:
+                label = ' '.join(filter(None, (cell.method, cell.modalities)))
+                histories[label] = history
+        if histories:
+            yield f'<h2>Discrepancy ratios, target {escape(target)}</h2>'
+            figure = plot_ratio_curves(histories)
+            yield _figure(
+                results,
+                to_svg(figure, f'ratios {target}'),
+                f'Seed {seed}, trailing mean over training; 1 is balance.',
+            )
+
+
+def read_history(files: CellFiles) -> dict[str, NDArray[np.float64]]:
+    """Read the ratios that a training recorded.
+
+    Args:
+        files: Of the cell.
+
+    Returns:
+        Columns by name; empty if no ratios were recorded.
+    """
+    path = files.folder / 'task_gradients.csv'
+    if not path.is_file():
+        return {}
+    data = np.atleast_1d(np.genfromtxt(path, delimiter=',', names=True))
+    names = data.dtype.names or ()
+    if not any(name.startswith(_RATIO_COLUMNS) for name in names):
+        return {}
+    return {name: data[name] for name in names}
+
+
+def _figure(results: Results, svg: str, caption: str) -> str:
+    corpus = results.plan.corpus
+    kind = ' (SYNTHETIC)' if results.plan.synthetic else ''
+    return (
+        f'<figure><div class="scroll">{svg}</div><figcaption>'
+        f'{escape(f"{corpus}{kind}. {caption}")}</figcaption></figure>'
+    )
+
+
+def _html_table(rows: list[list[str]]) -> Iterator[str]:
+    if len(rows) == 1:
+        return
+    head = ''.join(f'<th>{escape(cell)}</th>' for cell in rows[0])
+    yield f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>'
+    for row in rows[1:]:
+        yield f'<tr>{"".join(f"<td>{escape(cell)}</td>" for cell in row)}</tr>'
+    yield '</tbody></table></div>'

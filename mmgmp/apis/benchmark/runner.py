@@ -1,0 +1,275 @@
+"""Run the cells of a plan, some at a time, and resume what was cut off."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from mmgmp.apis.benchmark.cell_state import CellFiles, State, lock, read_json
+from mmgmp.apis.benchmark.cells import TRAIN, Cell, plan_cells
+from mmgmp.apis.benchmark.commands import Launch
+from mmgmp.apis.benchmark.jobs import (
+    Job,
+    finish_stage,
+    start_job,
+    stop_jobs,
+    tidy,
+)
+from mmgmp.apis.benchmark.plan import Plan
+from mmgmp.apis.benchmark.training_state import Metrics
+
+_POLL_SECONDS = 0.2
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to a cell, for whoever shows the progress.
+
+    Args:
+        name: Of the cell.
+        what: ``'started'``, ``'done'``, ``'failed'`` or ``'busy'``.
+        detail: Stage, or log file of a failure.
+    """
+
+    name: str
+    what: str
+    detail: str = ''
+
+
+class BenchmarkRunner:
+    """Works through a plan with MMAction2's own scripts as processes.
+
+    All it knows is in the work directory, so that it can be ended at any
+    time, also by ``SIGKILL``, and started again. A process that outlived an
+    earlier runner keeps its cell locked until it ends; its work then counts.
+    Several runners may share a work directory.
+
+    Args:
+        plan: What to run.
+        launch: How processes are started.
+        slots: Environment of each process that may run at the same time,
+            such as ``CUDA_VISIBLE_DEVICES``; one slot runs one process.
+        resume: Whether to continue interrupted cells.
+        retry_failed: Whether to try failed cells again.
+        report: Called with what happens.
+
+    Raises:
+        FileNotFoundError: If a config of the plan is missing.
+        ValueError: If the work directory holds cells of other settings.
+        RuntimeError: If cells were interrupted and ``resume`` is off.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        launch: Launch,
+        slots: Sequence[Mapping[str, str]] = ({},),
+        resume: bool = False,
+        retry_failed: bool = False,
+        report: Callable[[Event], None] | None = None,
+    ) -> None:
+        self.plan = plan
+        self.launch = launch
+        self.slots = list(slots)
+        self.report = report or (lambda _: None)
+        self.jobs: dict[str, Job] = {}
+        self.busy: set[str] = set()
+        self._interrupted_by: int | None = None
+        cells = self.cells()
+        self._check_stale(cells)
+        self._check_interrupted(cells, resume)
+        if retry_failed:
+            for files in cells:
+                files.clear_failure()
+
+    def cells(self) -> list[CellFiles]:
+        """List the cells that can be named by now, with their files."""
+        return list_cells(self.plan)
+
+    def run(self, tick: Callable[[], None] = lambda: None) -> bool:
+        """Work until every cell is done or failed.
+
+        Args:
+            tick: Called a few times per second, to show the progress.
+
+        Returns:
+            Whether all cells are done.
+
+        Raises:
+            KeyboardInterrupt: If a signal asked to stop; the processes are
+                stopped before.
+        """
+        with self._signals():
+            try:
+                cells = self.cells()
+                while True:
+                    if self._collect() or self.busy:
+                        cells = self.cells()
+                    is_waiting = self._start(cells)
+                    tick()
+                    if not self.jobs and not is_waiting:
+                        return all(
+                            files.state() is State.DONE for files in cells
+                        )
+                    time.sleep(_POLL_SECONDS)
+                    if self._interrupted_by is not None:
+                        raise KeyboardInterrupt
+            finally:
+                stop_jobs(self.jobs.values())
+                self.jobs.clear()
+
+    def _start(self, cells: list[CellFiles]) -> bool:
+        """Fill the free slots; return whether cells are busy elsewhere."""
+        self.busy.clear()
+        for files in cells:
+            name = files.cell.name
+            free = set(range(len(self.slots))) - {
+                job.slot for job in self.jobs.values()
+            }
+            if not free:
+                break
+            if name in self.jobs or files.state() in (
+                State.DONE,
+                State.FAILED,
+            ):
+                continue
+            claim = lock(files.folder)
+            if claim is None:
+                self.busy.add(name)
+                continue
+            stage = self._advance(files)
+            if stage is None:
+                claim.close()
+                continue
+            slot = min(free)
+            self.jobs[name] = start_job(
+                files, stage, claim, slot, self.launch, self.slots[slot]
+            )
+            self.report(Event(name, 'started', stage))
+        return bool(self.busy)
+
+    def _advance(self, files: CellFiles) -> str | None:
+        """Return the stage to work on, counting what is complete."""
+        stage = files.next_stage()
+        if stage == TRAIN and (files.folder / 'cell.json').is_file():
+            # An earlier process may have ended with nobody watching.
+            if finish_stage(files, TRAIN):
+                stage = files.next_stage()
+        elif stage == TRAIN:
+            files.write_cell()
+        return stage
+
+    def _collect(self) -> bool:
+        """Take in the processes that have ended."""
+        ended = [
+            job for job in self.jobs.values() if job.process.poll() is not None
+        ]
+        for job in ended:
+            files, name = job.files, job.files.cell.name
+            del self.jobs[name]
+            code: int | str = job.process.returncode
+            if code == 0 and not finish_stage(files, job.stage):
+                code = 'ended without a complete result'
+            if code != 0:
+                files.write_failure(job.stage, code)
+                self.report(Event(name, 'failed', str(files.log(job.stage))))
+            elif files.next_stage() is None:
+                tidy(files)
+                self.report(Event(name, 'done', job.stage))
+            job.claim.close()
+        return bool(ended)
+
+    def _check_stale(self, cells: list[CellFiles]) -> None:
+        stale = [path for files in cells for path in files.stale_files()]
+        if stale:
+            raise ValueError(
+                f'the work directory {self.plan.work_dir} must hold cells of '
+                f'this plan, got other settings in {len(stale)} files, such '
+                f'as {stale[0]}; name another --work-dir, or delete them to '
+                'run those cells again'
+            )
+
+    def _check_interrupted(self, cells: list[CellFiles], resume: bool) -> None:
+        names = [
+            files.cell.name
+            for files in cells
+            if files.state() is State.INTERRUPTED
+        ]
+        if names and not resume:
+            raise RuntimeError(
+                f'{len(names)} cells were interrupted or are in work '
+                f'elsewhere ({", ".join(names[:5])}); add --resume to '
+                'continue them'
+            )
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+            self._interrupted_by = number
+
+        before = {number: signal.signal(number, note) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def list_cells(plan: Plan) -> list[CellFiles]:
+    """List the cells of a plan that can be named by now.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        Each cell with its files.
+    """
+
+    def validation(cell: Cell) -> float | None:
+        files = CellFiles(plan, cell)
+        trained = read_json(files.stage_file(TRAIN))
+        if trained is None:
+            return None
+        return source_accuracy(cell, trained['metrics'])
+
+    return [CellFiles(plan, cell) for cell in plan_cells(plan, validation)]
+
+
+def source_accuracy(cell: Cell, metrics: Metrics) -> float:
+    """Return the source-validation accuracy that a search selects by.
+
+    Args:
+        cell: The trained cell.
+        metrics: Its source validation.
+
+    Raises:
+        ValueError: If the config does not validate.
+    """
+    if 'acc/top1' not in metrics:
+        raise ValueError(
+            'a search needs acc/top1 on the source validation, got '
+            f'{sorted(metrics)} from {cell.config}; give the config a '
+            'val_evaluator AudioVisualAccuracy'
+        )
+    return metrics['acc/top1']
+
+
+def lock_holder(folder: Path) -> int | None:
+    """Return the process that a busy cell names, if it is alive.
+
+    Args:
+        folder: Of the cell.
+    """
+    try:
+        number = int((folder / '.lock').read_text(encoding='utf-8'))
+        os.kill(number, 0)
+    except (OSError, ValueError):
+        return None
+    return number

@@ -1,0 +1,217 @@
+"""The report as JSON, CSV and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+from mmgmp.apis.benchmark.published import Published, describe_source
+from mmgmp.apis.benchmark.results import Results, Table, as_record
+from mmgmp.apis.benchmark.statistics import Difference, Summary
+
+SYNTHETIC = (
+    'SYNTHETIC corpus: rendered, not recorded. These numbers show that '
+    'everything runs; they say nothing about the methods on real video.'
+)
+STATISTICS = (
+    'Top-1 in %, mean ± sample standard deviation over seeds. Differences '
+    'are paired by seed (same split, initial weights and data order); in '
+    "brackets the 95 % interval of Student's t over the pairs. Intervals are "
+    'not corrected for the number of comparisons.'
+)
+ORACLE = (
+    'ORACLE selection looks at the target and is no result of a method; it '
+    'is listed to show how much selection on the source gives away.'
+)
+
+
+def headline(results: Results) -> str:
+    """Return title, corpus and how complete the results are."""
+    plan = results.plan
+    kind = ' (SYNTHETIC)' if plan.synthetic else ''
+    return (
+        f'{plan.title}: {plan.corpus}{kind}, {results.num_done} of '
+        f'{len(results.runs)} cells done'
+    )
+
+
+def notes(results: Results) -> list[str]:
+    """Return the sentences that must stand beside the numbers."""
+    plan = results.plan
+    lines = [SYNTHETIC] if plan.synthetic else []
+    lines.append(STATISTICS)
+    if plan.search is not None:
+        lines.append(
+            f'Hyper-parameters: the default and {plan.search.trials} random '
+            'configurations per method and target; source validation chose '
+            f'one, which was run again with {plan.search.reruns} new seeds. '
+            'The chosen trials have different seeds and are left out of the '
+            'pairs where no other method shares theirs.'
+        )
+    if plan.published:
+        lines.append(f'Published: {describe_source(plan.published)}.')
+        if plan.synthetic:
+            lines.append(
+                'The published numbers are of a recorded corpus and NOT '
+                'comparable with the measured ones.'
+            )
+    return lines
+
+
+def to_json(results: Results) -> str:
+    """Write everything as JSON."""
+    plan = results.plan
+    return json.dumps(
+        {
+            'title': plan.title,
+            'corpus': plan.corpus,
+            'synthetic': plan.synthetic,
+            'seeds': plan.seeds,
+            'checkpoint': plan.checkpoint,
+            'notes': notes(results),
+            'tables': [asdict(table) for table in results.tables],
+            'oracle': {
+                method: {'selected': selected, 'best_on_target': best}
+                for method, (selected, best) in results.oracle.items()
+            },
+            'runs': [as_record(run) for run in results.runs],
+        },
+        indent=1,
+    )
+
+
+def to_csv(results: Results) -> str:
+    """Write one line per cell as CSV."""
+    records = [as_record(run) for run in results.runs]
+    names = list(dict.fromkeys(name for r in records for name in r))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def to_markdown(results: Results) -> str:
+    """Write the tables as Markdown."""
+    lines = [f'# {headline(results)}', '']
+    for note in notes(results):
+        lines += [f'> {note}', '>']
+    lines = [*lines[:-1], '']
+    for table in results.tables:
+        lines += [f'## {table_title(table)}', '']
+        lines += _markdown(table_rows(table))
+        lines += _markdown(difference_rows(table))
+    if results.oracle:
+        lines += ['## Oracle selection', '', ORACLE, '']
+        lines += _markdown(oracle_rows(results))
+    return '\n'.join(lines)
+
+
+def table_title(table: Table) -> str:
+    """Return the heading of a table."""
+    return ', '.join(filter(None, (table.metric, table.modalities)))
+
+
+def table_rows(table: Table) -> list[list[str]]:
+    """Lay the means out as text, the header first.
+
+    Args:
+        table: The table.
+
+    Returns:
+        Cells by row: measured, then published where there is any.
+    """
+    published = [
+        column
+        for column in table.columns
+        if any(column in row.published for row in table.rows)
+    ]
+    header = [
+        'method',
+        *table.columns,
+        *(f'{column}, published' for column in published),
+    ]
+    return [
+        header,
+        *(
+            [
+                row.method,
+                *(_summary(row.summaries.get(c)) for c in table.columns),
+                *(_published(row.published.get(c)) for c in published),
+            ]
+            for row in table.rows
+        ),
+    ]
+
+
+def difference_rows(table: Table) -> list[list[str]]:
+    """Lay the paired differences out as text, the header first.
+
+    Args:
+        table: The table.
+
+    Returns:
+        Cells by row, the header alone without a comparison.
+    """
+    return [
+        ['difference', *table.columns],
+        *(
+            [
+                f'{row.method} - {other}',
+                *(_difference(differences.get(c)) for c in table.columns),
+            ]
+            for row in table.rows
+            for other, differences in row.differences.items()
+        ),
+    ]
+
+
+def oracle_rows(results: Results) -> list[list[str]]:
+    """Lay out the oracle comparison as text, the header first."""
+    header = ['method', 'selected on source', 'ORACLE: best on target']
+    return [
+        header,
+        *(
+            [method, f'{selected:.2f}', f'{best:.2f}']
+            for method, (selected, best) in results.oracle.items()
+        ),
+    ]
+
+
+def _summary(value: Summary | None) -> str:
+    if value is None:
+        return ''
+    spread = '' if value.std is None else f' ± {value.std:.2f}'
+    return f'{value.mean:.2f}{spread} (n={value.n})'
+
+
+def _difference(value: Difference | None) -> str:
+    if value is None:
+        return ''
+    if value.low is None or value.high is None:
+        return f'{value.mean:+.2f} (one pair)'
+    return f'{value.mean:+.2f} [{value.low:+.2f}, {value.high:+.2f}]'
+
+
+def _published(value: Published | None) -> str:
+    if value is None:
+        return ''
+    return f'{value.mean:.2f}' + (f' ± {value.std:.2f}' if value.std else '')
+
+
+def _markdown(rows: list[list[Any]]) -> Iterator[str]:
+    def line(cells: list[Any]) -> str:
+        return (
+            '| ' + ' | '.join(str(c).replace('|', '/') for c in cells) + ' |'
+        )
+
+    if len(rows) == 1:
+        return
+    yield line(rows[0])
+    yield '| --- ' + '| --: ' * (len(rows[0]) - 1) + '|'
+    yield from (line(row) for row in rows[1:])
+    yield ''

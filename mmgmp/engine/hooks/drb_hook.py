@@ -1,0 +1,372 @@
+"""Diagnosing and re-learning: pull over-trained encoders back."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import (
+    broadcast_object_list,
+    collect_results,
+    is_main_process,
+)
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import EpochBasedTrainLoop, Runner
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from mmgmp.registry import HOOKS
+from mmgmp.structures import EncodingModel
+
+_KEY = 'drb_hook'
+Features = dict[str, NDArray[np.float64]]
+
+
+@HOOKS.register_module()
+class DRBHook(Hook):
+    """Re-initialise each encoder softly, by how over-trained it is.
+
+    After certain epochs the features of each encoder are clustered on the
+    training and on the validation data. The gap ``g`` between the purities of
+    the two is the encoder's learning state; its trainable parameters are
+    pulled towards those at the start of training by ``tau = tanh(mu * g)``:
+    ``theta <- tau * theta_0 + (1 - tau) * theta``. Buffers and heads are left
+    alone.
+
+    theta_0 is taken after pretrained weights were loaded [choice]. It is in
+    the checkpoint with the number of re-initialisations done, which makes
+    checkpoints larger by the size of the encoders.
+
+    The training data are read in eval mode and without augmentation [choice;
+    the authors use the shuffled training loader]. Clustering runs on rank 0.
+
+    Args:
+        mu: Strength, > 0.
+        interval: Epochs between re-initialisations, >= 1. They happen after
+            the 0-based epochs ``interval``, ``2 * interval``, ...
+        times: How many there are, >= 1. The authors' values are interval 20
+            and times 3 for 90 epochs; runs of 20 epochs should use 5 and 3.
+        num_restarts: Restarts of K-means, >= 1.
+        seed: Of K-means.
+        reset_optimizer_state: Whether the optimizer forgets its moments of
+            the encoder parameters.
+        train_dataloader: Config of the loader that reads the training data
+            for the diagnosis. None takes ``train_dataloader`` with the
+            pipeline of ``val_dataloader``, in order and to the last sample.
+
+    Raises:
+        ValueError: If an argument is out of range, the model, loop or data
+            do not fit, or a run is resumed that began without this hook.
+
+    Example:
+        >>> hook = DRBHook(interval=20, times=3)
+        >>> [epoch for epoch in range(90) if hook.is_due(epoch, epoch // 21)]
+        [20, 40, 60]
+
+    Source: Diagnosing and Re-learning for Balanced Multimodal Learning, Wei
+    et al., ECCV 2024 (arXiv 2407.09705), and released code.
+    """
+
+    def __init__(
+        self,
+        mu: float = 3.0,
+        interval: int = 5,
+        times: int = 3,
+        num_restarts: int = 10,
+        seed: int = 0,
+        reset_optimizer_state: bool = False,
+        train_dataloader: Mapping[str, Any] | None = None,
+    ) -> None:
+        for name, value in (
+            ('mu', mu),
+            ('interval', interval),
+            ('times', times),
+            ('num_restarts', num_restarts),
+        ):
+            if value <= 0:
+                raise ValueError(
+                    f'{name} must be > 0, got {value}; set {name} of DRBHook'
+                )
+        self.mu = mu
+        self.interval = interval
+        self.times = times
+        self.num_restarts = num_restarts
+        self.seed = seed
+        self.reset_optimizer_state = reset_optimizer_state
+        self.train_dataloader = train_dataloader
+        self.done = 0
+        self._initial: dict[str, list[Tensor]] = {}
+        self._restored: dict[str, Any] | None = None
+
+    # -- as a hook --------------------------------------------------------
+
+    def before_train(self, runner: Runner) -> None:
+        """Keep the weights that training starts from, or started from.
+
+        Args:
+            runner: Runner of the training.
+        """
+        model = _encoding_model(runner)
+        if not isinstance(runner.train_loop, EpochBasedTrainLoop):
+            raise ValueError(
+                'DRBHook counts epochs, got '
+                f'{type(runner.train_loop).__name__}; set '
+                "train_cfg.type='EpochBasedTrainLoop'"
+            )
+        if runner.val_loop is None:
+            raise ValueError(
+                'DRBHook needs validation data, got none; set '
+                'val_dataloader, val_evaluator and val_cfg'
+            )
+        if runner.iter == 0:
+            self.done = 0
+            self._initial = {
+                modality: [p.detach().clone() for p in parameters]
+                for modality, parameters in _parameters(model).items()
+            }
+        elif self._restored is None:
+            raise ValueError(
+                'DRBHook needs the weights that training started from, got a '
+                'checkpoint without them; resume a run that had this hook, '
+                'or start with load_from'
+            )
+        else:
+            self.done = self._restored['done']
+            self._initial = self._restored['initial']
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Diagnose and re-initialise, if it is time.
+
+        Args:
+            runner: Runner of the training.
+        """
+        if not self.is_due(runner.epoch, self.done):
+            return
+        gaps = self.diagnose(runner)
+        for modality, parameters in _parameters(
+            _encoding_model(runner)
+        ).items():
+            strength = math.tanh(self.mu * gaps[modality])
+            pull_back(parameters, self._initial[modality], strength)
+            if self.reset_optimizer_state:
+                for parameter in parameters:
+                    runner.optim_wrapper.optimizer.state.pop(parameter, None)
+            name = f'train/reinitialisation_{modality}'
+            runner.message_hub.update_scalar(name, strength)
+            runner.logger.info(
+                f'DRBHook: encoder {modality!r} has a purity gap of '
+                f'{gaps[modality]:.4f}, pulled back by {strength:.4f}'
+            )
+        self.done += 1
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add what is remembered.
+
+        Args:
+            runner: Not used.
+            checkpoint: The checkpoint.
+        """
+        del runner
+        initial = {
+            modality: [start.cpu() for start in starts]
+            for modality, starts in self._initial.items()
+        }
+        checkpoint[_KEY] = {'done': self.done, 'initial': initial}
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep what was remembered until it is known to be a resumed run.
+
+        Args:
+            runner: Not used.
+            checkpoint: The checkpoint.
+        """
+        del runner
+        self._restored = checkpoint.get(_KEY)
+
+    # -- the parts --------------------------------------------------------
+
+    def is_due(self, epoch: int, done: int) -> bool:
+        """Return whether to act after an epoch.
+
+        Args:
+            epoch: 0-based epoch that has ended.
+            done: Re-initialisations so far.
+        """
+        return epoch > 0 and epoch % self.interval == 0 and done < self.times
+
+    def diagnose(self, runner: Runner) -> dict[str, float]:
+        """Return each encoder's gap between the purities, in [0, 1].
+
+        Args:
+            runner: Runner of the training.
+        """
+        model = _encoding_model(runner)
+        purities = []
+        for loader in (
+            self._training_data(runner),
+            runner.val_loop.dataloader,
+        ):
+            collected = _collect(model, loader)
+            purities.append(self._purities(collected, model.num_classes))
+        gaps = [{m: abs(p - purities[1][m]) for m, p in purities[0].items()}]
+        broadcast_object_list(gaps)
+        return gaps[0]
+
+    def _purities(
+        self,
+        collected: tuple[Features, NDArray[np.int64]] | None,
+        num_classes: int,
+    ) -> dict[str, float]:
+        if collected is None:
+            return {}
+        from sklearn.cluster import KMeans
+
+        by_modality, labels = collected
+        purities = {}
+        for modality, features in by_modality.items():
+            if len(features) < num_classes:
+                raise ValueError(
+                    f'DRBHook makes {num_classes} clusters, one per class, '
+                    f'got {len(features)} samples; use a larger split, or '
+                    'drop the hook'
+                )
+            clusters = KMeans(
+                num_classes, n_init=self.num_restarts, random_state=self.seed
+            ).fit_predict(rescale(features))
+            purities[modality] = purity(labels, clusters)
+        return purities
+
+    def _training_data(self, runner: Runner) -> Any:
+        config = self.train_dataloader
+        if config is None:
+            config = _without_augmentation(runner)
+        if isinstance(config, DataLoader):
+            return config
+        return runner.build_dataloader(copy.deepcopy(config), seed=runner.seed)
+
+
+def purity(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> float:
+    """Share of samples that have the most frequent class of their cluster.
+
+    Args:
+        labels: True classes, ``(N,)``.
+        clusters: Cluster of each sample, ``(N,)``.
+
+    Example:
+        >>> purity(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]))
+        0.75
+    """
+    found = [
+        np.unique(labels[clusters == cluster], return_counts=True)[1].max()
+        for cluster in np.unique(clusters)
+    ]
+    return float(sum(found) / len(labels))
+
+
+def rescale(features: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale each dimension to [-1, 1] within the set; a constant one to 0.
+
+    Args:
+        features: ``(N, D)``.
+
+    Example:
+        >>> rescale(np.array([[1., 5.], [3., 5.]])).tolist()
+        [[-1.0, 0.0], [1.0, 0.0]]
+    """
+    low, high = features.min(0), features.max(0)
+    span = high - low
+    middle = (high + low) / 2
+    return 2 * (features - middle) / np.where(span > 0, span, 1)
+
+
+@torch.no_grad()
+def pull_back(
+    parameters: Sequence[Tensor], initial: Sequence[Tensor], strength: float
+) -> None:
+    """Move parameters towards their initial values, in place.
+
+    Args:
+        parameters: theta.
+        initial: theta_0, in the same order.
+        strength: tau in [0, 1]; 0 changes nothing, bit for bit.
+
+    Example:
+        >>> theta = torch.tensor([3.])
+        >>> pull_back([theta], [torch.tensor([1.])], 0.5)
+        >>> theta
+        tensor([2.])
+    """
+    for parameter, start in zip(parameters, initial, strict=True):
+        target = start.to(parameter)
+        parameter.mul_(1 - strength).add_(target, alpha=strength)
+
+
+@torch.no_grad()
+def _collect(
+    model: Any, dataloader: Any
+) -> tuple[Features, NDArray[np.int64]] | None:
+    """Encoder outputs and labels of a data loader; None but on rank 0."""
+    was_training = model.training
+    model.eval()
+    rows = []
+    for data in dataloader:
+        data = model.data_preprocessor(data, False)
+        outputs = model.encode(data['inputs'])
+        for index, sample in enumerate(data['data_samples']):
+            row = {m: x[index].double().cpu() for m, x in outputs.items()}
+            rows.append((row, int(sample.gt_label)))
+    model.train(was_training)
+    rows = collect_results(rows, len(dataloader.dataset))
+    if not is_main_process():
+        return None
+    modalities = rows[0][0]
+    features = {
+        m: torch.stack([row[m] for row, _ in rows]).numpy() for m in modalities
+    }
+    return features, np.array([label for _, label in rows])
+
+
+def _without_augmentation(runner: Runner) -> dict[str, Any]:
+    """Config of the training data with the validation pipeline."""
+    train = runner.cfg.get('train_dataloader') or {}
+    val = runner.cfg.get('val_dataloader') or {}
+    pipelines = [
+        cfg.get('dataset', {}).get('pipeline') for cfg in (train, val)
+    ]
+    if None in pipelines:
+        raise ValueError(
+            'DRBHook reads the training data through the validation '
+            'pipeline, got data loaders without dataset.pipeline; set '
+            'train_dataloader of DRBHook'
+        )
+    config = copy.deepcopy(dict(train))
+    config['dataset'] = {**config['dataset'], 'pipeline': pipelines[1]}
+    config['sampler'] = dict(type='DefaultSampler', shuffle=False)
+    config.pop('batch_sampler', None)
+    config['drop_last'] = False
+    config['persistent_workers'] = False
+    return config
+
+
+def _encoding_model(runner: Runner) -> Any:
+    model = runner.model
+    model = model.module if is_model_wrapper(model) else model
+    if not isinstance(model, EncodingModel):
+        raise ValueError(
+            'DRBHook needs a model with encoders, got '
+            f"{type(model).__name__}; use model.type='AudioVisualRecognizer'"
+        )
+    return model
+
+
+def _parameters(model: Any) -> Mapping[str, Sequence[torch.nn.Parameter]]:
+    parameters: Mapping[str, Sequence[torch.nn.Parameter]] = (
+        model.trainable_encoder_parameters()
+    )
+    return parameters

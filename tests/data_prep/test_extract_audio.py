@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from mmgmp.testing.media import write_video
+from tests.data_prep.conftest import DATA_PREP
+
+SCRIPT = DATA_PREP / 'extract_audio.py'
+
+
+@pytest.fixture(scope='module')
+def script():
+    spec = importlib.util.spec_from_file_location('extract_audio', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules['extract_audio'] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def noise(seconds: float, rate: int, channels: int, seed: int = 0):
+    return np.random.default_rng(seed).integers(
+        -9000, 9000, (round(seconds * rate), channels), dtype=np.int16
+    )
+
+
+def tone(seconds: float, rate: int, channels: int, frequency: float = 440):
+    times = np.arange(round(seconds * rate)) / rate
+    wave = (8000 * np.sin(2 * np.pi * frequency * times)).astype(np.int16)
+    return np.repeat(wave[:, None], channels, 1)
+
+
+def write_with_sound(
+    path: Path, samples: np.ndarray, rate: int, codec: str
+) -> None:
+    """A short picture track and a sound track in one file."""
+    layout = {1: 'mono', 2: 'stereo'}[samples.shape[1]]
+    with av.open(str(path), 'w') as container:
+        video = container.add_stream('mpeg4', rate=24)
+        video.width = video.height = 32
+        video.pix_fmt = 'yuv420p'
+        audio = container.add_stream(codec, rate=rate, layout=layout)
+        for number in range(24):
+            image = np.full((32, 32, 3), 8 * number, np.uint8)
+            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+            frame.pts, frame.time_base = number, Fraction(1, 24)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(
+            samples.reshape(1, -1), format='s16', layout=layout
+        )
+        frame.rate, frame.pts = rate, 0
+        container.mux(audio.encode(frame))
+        container.mux(audio.encode(None))
+
+
+def test_pcm_comes_out_bit_for_bit(script, tmp_path, capsys):
+    samples = noise(1.5, 16000, 1)
+    path = tmp_path / 'videos' / 'human' / 'a clip.mov'
+    path.parent.mkdir(parents=True)
+    write_with_sound(path, samples, 16000, 'pcm_s16le')
+    assert script.main([str(tmp_path / 'videos'), str(tmp_path / 'out')]) == 0
+    wav = tmp_path / 'out' / 'human' / 'a clip.wav'
+    read, rate = soundfile.read(wav, dtype='int16')
+    info = soundfile.info(wav)
+    assert (rate, info.subtype, info.channels) == (16000, 'PCM_16', 1)
+    assert np.array_equal(read, samples[:, 0])
+    assert '1 of 1 written' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(('rate', 'channels'), [(44100, 2), (48000, 1)])
+def test_aac_is_resampled_to_16_khz_mono(script, tmp_path, rate, channels):
+    write_with_sound(
+        tmp_path / 'a.MP4', tone(1.5, rate, channels), rate, 'aac'
+    )
+    assert script.main([str(tmp_path), str(tmp_path / 'out')]) == 0
+    read, _ = soundfile.read(tmp_path / 'out' / 'a.wav')
+    assert len(read) == pytest.approx(1.5 * 16000, abs=1024)
+    spectrum = np.abs(np.fft.rfft(read[2000:18000]))
+    assert spectrum.argmax() == 440
+    assert np.abs(read[2000:-2000]).max() == pytest.approx(8000 / 32768, 0.1)
+
+
+@pytest.fixture
+def mixed(tmp_path) -> Path:
+    """A good file, one without sound, one cut, one that is no video."""
+    folder = tmp_path / 'videos'
+    folder.mkdir()
+    write_with_sound(folder / 'good.mp4', tone(1, 16000, 1), 16000, 'aac')
+    write_video(folder / 'mute.mp4', np.zeros((8, 32, 32, 3), np.uint8))
+    whole = (folder / 'good.mp4').read_bytes()
+    (folder / 'cut.mp4').write_bytes(whole[: len(whole) // 2])
+    (folder / 'text.mp4').write_text('no video')
+    return folder
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_every_failure_is_named_and_the_rest_is_done(
+    script, mixed, tmp_path, capsys, workers
+):
+    out = tmp_path / 'out'
+    argv = [str(mixed), str(out), '--workers', str(workers)]
+    assert script.main(argv) == 1
+    shown = capsys.readouterr()
+    assert f'{mixed}/mute.mp4: no sound\n' in shown.err
+    assert f'{mixed}/cut.mp4: cannot be decoded (' in shown.err
+    assert f'{mixed}/text.mp4: cannot be decoded (' in shown.err
+    assert '1 of 4 written, 0 were there, 3 failed' in shown.out
+    assert [path.name for path in out.iterdir()] == ['good.wav']
+
+
+def test_a_second_run_does_the_rest_only(script, mixed, tmp_path, capsys):
+    out = tmp_path / 'out'
+    argv = [str(mixed), str(out), '--workers', '1']
+    script.main(argv)
+    (out / 'good.wav').write_bytes(b'mine')
+    (mixed / 'cut.mp4').write_bytes((mixed / 'good.mp4').read_bytes())
+    assert script.main(argv) == 1
+    assert '1 of 4 written, 1 were there' in capsys.readouterr().out
+    assert (out / 'good.wav').read_bytes() == b'mine'
+    assert script.main([*argv, '--force']) == 1
+    assert (out / 'good.wav').read_bytes() == (out / 'cut.wav').read_bytes()
+
+
+@pytest.mark.parametrize('kind', ['missing', 'empty', 'file'])
+def test_a_wrong_folder_is_named(script, tmp_path, capsys, kind):
+    folder = tmp_path / 'videos'
+    if kind == 'empty':
+        folder.mkdir()
+    if kind == 'file':
+        folder.write_text('')
+    assert script.main([str(folder), str(tmp_path / 'out')]) == 2
+    assert f'{folder}: no folder with videos' in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_two_videos_for_one_sound_are_refused(script, mixed, tmp_path, capsys):
+    (mixed / 'good.avi').write_bytes(b'')
+    assert script.main([str(mixed), str(tmp_path / 'out')]) == 2
+    shown = capsys.readouterr().err
+    assert 'good.avi' in shown
+    assert 'good.mp4' in shown
+
+
+def test_an_interrupted_run_leaves_whole_files_and_continues(
+    script, tmp_path
+):
+    videos, out = tmp_path / 'videos', tmp_path / 'out'
+    videos.mkdir()
+    write_with_sound(videos / '0.mov', noise(40, 16000, 1), 16000, 'pcm_s16le')
+    for number in range(1, 60):
+        os.link(videos / '0.mov', videos / f'{number}.mov')
+    command = [sys.executable, SCRIPT, videos, out, '--workers', '2']
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, start_new_session=True
+    )
+    end = time.monotonic() + 60
+    while not list(out.glob('*.wav')) and time.monotonic() < end:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    shown = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130, shown
+    assert 'the same command continues' in shown
+    assert 'Traceback' not in shown
+    sizes = {path.stat().st_size for path in out.glob('*.wav')}
+    assert sizes == {40 * 16000 * 2 + 44}
+    assert len(list(out.iterdir())) < 60
+    assert script.main([str(videos), str(out), '--workers', '1']) == 0
+    assert sorted(p.stem for p in out.iterdir()) == sorted(
+        p.stem for p in videos.iterdir()
+    )

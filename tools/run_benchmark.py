@@ -1,0 +1,173 @@
+"""Run every cell of a plan with MMAction2's own scripts, and report.
+
+    python tools/run_benchmark.py configs/plans/mini-hac_table2.yml --jobs 2
+
+The same command continues where it stopped: finished cells are skipped,
+``--resume`` continues those that were cut off, ``--retry-failed`` tries
+failed ones again. See docs/benchmark.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.config import DictAction
+from rich.console import Console
+
+import mmgmp  # noqa: F401 (repairs MMAction2 before anything imports it)
+from mmgmp.apis.benchmark import (
+    BenchmarkRunner,
+    Launch,
+    Plan,
+    collect_results,
+    list_cells,
+    load_plan,
+    write_report,
+)
+from mmgmp.apis.benchmark.cell_state import CellFiles
+from mmgmp.apis.benchmark.cells import TRAIN
+from mmgmp.apis.benchmark.commands import evaluation_command, train_command
+from mmgmp.apis.benchmark.display import print_failures, run_with_display
+from mmgmp.apis.benchmark.jobs import schedule_of
+from mmgmp.apis.benchmark.training_state import find_resume_point
+
+_CHECKPOINT = '@CHECKPOINT@'
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('plan', type=Path, help='YAML file, see configs/plans')
+    add('--work-dir', type=Path, help='default work_dirs/benchmark/PLAN')
+    add('--jobs', type=int, default=1, help='cells at a time')
+    add(
+        '--devices',
+        help='GPUs such as 0,1,3: one cell at a time on each, through '
+        'CUDA_VISIBLE_DEVICES; replaces --jobs',
+    )
+    add('--resume', action='store_true', help='continue interrupted cells')
+    add('--retry-failed', action='store_true', help='try failed cells again')
+    add('--dry-run', action='store_true', help='print the commands only')
+    add('--report-only', action='store_true', help='run nothing')
+    add('--amp', action='store_true', help='train with mixed precision')
+    add('--launcher', choices=['none', 'slurm'], default='none')
+    add(
+        '--srun',
+        default='',
+        help="arguments of srun, e.g. '-p gpu --gres=gpu:1 -n 1'",
+    )
+    add(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='config keys set in every cell, key=value',
+    )
+    args = parser.parse_args(argv)
+    if args.jobs < 1:
+        parser.error(f'--jobs must be >= 1, got {args.jobs}')
+    return args
+
+
+def slots(args: argparse.Namespace) -> list[dict[str, str]]:
+    """Return the environment of each process that may run at a time."""
+    if args.devices:
+        return [
+            {'CUDA_VISIBLE_DEVICES': device.strip()}
+            for device in args.devices.split(',')
+        ]
+    environment = {}
+    if args.jobs > 1 and 'OMP_NUM_THREADS' not in os.environ:
+        # Each process would start a thread per core of the whole machine.
+        threads = max(1, (os.cpu_count() or 1) // args.jobs)
+        environment['OMP_NUM_THREADS'] = str(threads)
+    return [environment] * args.jobs
+
+
+def print_commands(plan: Plan, launch: Launch) -> None:
+    """Print what is left to run, as lines for a shell."""
+    for files in list_cells(plan):
+        print(f'# {files.cell.name} ({files.state().value})')
+        for stage in files.open_stages():
+            if stage == TRAIN:
+                point = find_resume_point(files.folder, schedule_of(files))
+                print(shlex.join(train_command(files, launch, point)))
+                continue
+            command, environment = evaluation_command(
+                files, launch, stage, _CHECKPOINT
+            )
+            pairs = [f'{k}={shlex.quote(v)}' for k, v in environment.items()]
+            line = ' '.join([*pairs, shlex.join(command)])
+            print(line.replace(_CHECKPOINT, _find_checkpoint(files)))
+    if plan.search is not None:
+        print('# The reruns follow when source validation has chosen.')
+
+
+def _find_checkpoint(files: CellFiles) -> str:
+    """Let the shell find the checkpoint, which may not exist yet."""
+    is_best = files.plan.checkpoint == 'best'
+    pattern = 'best_*.pth' if is_best else '[ei]*_*.pth'
+    return f'"$(ls -t {shlex.quote(str(files.folder))}/{pattern} | head -1)"'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the plan.
+
+    Args:
+        argv: Command line; ``None`` takes the process's own.
+
+    Returns:
+        0 if every cell is done, 1 if not, 2 if the plan cannot be run, 130
+        if a signal stopped it.
+    """
+    args = parse_args(argv)
+    console = Console()
+    launch = Launch(
+        sys.executable,
+        args.launcher,
+        shlex.split(args.srun),
+        ('--amp',) if args.amp else (),
+    )
+    is_stopped = False
+    try:
+        plan = load_plan(args.plan, args.work_dir, args.cfg_options)
+        if args.dry_run:
+            print_commands(plan, launch)
+            return 0
+        if not args.report_only:
+            runner = BenchmarkRunner(
+                plan, launch, slots(args), args.resume, args.retry_failed
+            )
+            run_with_display(runner, console)
+    except KeyboardInterrupt:
+        is_stopped = True
+        console.print('Stopped; continue with --resume.', style='bold')
+    except (OSError, RuntimeError, ValueError) as error:
+        print(f'run_benchmark: {error}', file=sys.stderr)
+        return 2
+    cells = list_cells(plan)
+    results = collect_results(plan, cells)
+    reports = write_report(results)
+    num_failed = print_failures(cells, console)
+    console.print(
+        f'{results.num_done} of {len(cells)} cells done, {num_failed} '
+        f'failed; report: {", ".join(map(str, reports))}',
+        soft_wrap=True,
+        highlight=False,
+    )
+    if is_stopped:
+        return 130
+    return 0 if results.num_done == len(cells) else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())
