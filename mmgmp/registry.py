@@ -80,6 +80,7 @@ _ROOMS: dict[str, tuple[Registry, ...]] = {
     ),
     'mmgmp.datasets': (DATASETS, DATA_SAMPLERS, TRANSFORMS),
     'mmgmp.evaluation': (METRICS,),
+    'mmgmp.apis': (INFERENCERS,),
 }
 
 

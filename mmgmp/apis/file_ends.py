@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import struct
 
-_MP4_SUFFIXES = ('.m4a', '.m4v', '.mov', '.mp4')
+# What an MP4 or MOV file begins with, after four bytes of length.
+_MP4_BOXES = (b'ftyp', b'free', b'mdat', b'moov', b'skip', b'wide')
 _UNKNOWN_SIZE = (0, 0xFFFFFFFF)
 
 
@@ -29,7 +30,7 @@ def is_cut(path: str) -> str:
             announced = int.from_bytes(head[4:8], 'little')
             is_known = announced not in _UNKNOWN_SIZE
             end = announced + 8 if is_known else size
-        elif path.lower().endswith(_MP4_SUFFIXES):
+        elif head[4:8] in _MP4_BOXES:
             end = _end_of_boxes(path, size)
         else:
             end = size

@@ -107,14 +107,13 @@ def compare_counts(
         raise ValueError(
             f'expect must be one of {sorted(PUBLISHED)}, got {corpus!r}'
         )
-    published = PUBLISHED[corpus]
+    published, split = PUBLISHED[corpus], split_of(path)
     classes = list(annotation['metainfo']['classes'])
     if classes != list(published['classes']):
         return [
             f'classes {classes} are not the published ones, '
             f'{list(published["classes"])}'
         ]
-    split = split_of(path)
     found = _count(annotation['data_list'], len(classes))
     return [
         f'{split} {domain}: {sum(ours)} samples, published {sum(theirs)}; '

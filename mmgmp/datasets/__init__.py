@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from mmgmp.datasets.audio_visual_dataset import AudioVisualDataset
 from mmgmp.datasets.transforms import (
+    CorruptAudio,
+    CorruptedPipeline,
+    CorruptVideo,
     FrequencyMask,
     LoadAudioSegment,
     LoadFlowFrames,
@@ -22,6 +25,9 @@ from mmgmp.datasets.transforms import (
 
 __all__ = [
     'AudioVisualDataset',
+    'CorruptAudio',
+    'CorruptVideo',
+    'CorruptedPipeline',
     'FrequencyMask',
     'LoadAudioSegment',
     'LoadFlowFrames',

@@ -10,11 +10,13 @@ from mmgmp.evaluation.functional import (
 from mmgmp.evaluation.metrics import (
     AudioVisualAccuracy,
     MisclassificationDetection,
+    OutOfDistributionDetection,
 )
 
 __all__ = [
     'AudioVisualAccuracy',
     'MisclassificationDetection',
+    'OutOfDistributionDetection',
     'area_under_risk_coverage',
     'auroc',
     'fpr_at_tpr',

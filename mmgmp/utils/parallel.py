@@ -45,6 +45,7 @@ def run_jobs(
     """
     if workers < 1:
         raise ValueError(f'workers must be >= 1, got {workers}')
+    results: Iterator[tuple[Job, Result]]
     if workers == 1 or len(jobs) < 2:
         results = ((job, function(job)) for job in jobs)
     else:

@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import mmcv
+import numpy as np
 import pytest
 
 from mmgmp.datasets import AudioVisualDataset
+from mmgmp.testing.media import write_audio, write_video
 from tests.data_prep.conftest import DATA_PREP
 from tests.data_prep.official_pickles import dumps, rows_of, write_split
 
@@ -330,6 +333,113 @@ def test_it_runs_as_a_script(splits, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith('train: D1 9')
+
+
+def write_media(root: Path, layout: str) -> np.ndarray:
+    """The files of D1/P08_01, frames 1 to 40 at 60 a second; its sound."""
+    wave = np.random.default_rng(0).uniform(-0.5, 0.5, 16000)
+    image = np.random.default_rng(1).integers(
+        0, 255, (32, 48, 3), dtype=np.uint8
+    )
+    frames = np.stack([np.roll(image, t, 1) for t in range(41)])
+    if layout == 'frames':
+        write_audio(mkdir(root / 'rgb/train/D1') / 'P08_01.wav', wave)
+        folders = ['rgb/train/D1/P08_01']
+        folders += [f'flow/train/D1/P08_01/{name}' for name in 'uv']
+        for folder in folders:
+            for number in range(1, 41):
+                path = root / folder / f'frame_{number:010}.jpg'
+                mmcv.imwrite(frames[number], str(path))
+        return wave
+    top = root / 'MM-SADA_Domain_Adaptation_Splits'
+    write_audio(mkdir(top / 'audio/train/D1') / 'P08_01.wav', wave)
+    video = mkdir(top / 'video/train/D1') / 'D1_P08_01_3_35_0.mp4'
+    write_video(video, frames[3:35], fps=60)
+    for name in 'uv':
+        flow = mkdir(top / 'flow/train/D1') / f'D1_P08_01_2_18_0_{name}.mp4'
+        write_video(flow, frames[2:18], fps=30)
+    return wave
+
+
+def mkdir(path: Path) -> Path:
+    path.mkdir(parents=True)
+    return path
+
+
+LOADERS = {
+    'frames': {
+        'video': [None, dict(type='RawFrameDecode')],
+        'flow': [None, dict(type='LoadFlowFrames')],
+    },
+    'clips': {
+        'video': [dict(type='PyAVSeekInit'), dict(type='PyAVSeekDecode')],
+        'flow': [
+            dict(type='PyAVSeekFlowInit'),
+            dict(type='PyAVSeekFlowDecode'),
+        ],
+    },
+}
+
+
+def image_list(layout: str, name: str, clip_len: int, interval: int) -> list:
+    before, after = LOADERS[layout][name]
+    steps = [
+        before,
+        dict(
+            type='SampleFrames',
+            clip_len=clip_len,
+            frame_interval=interval,
+            test_mode=True,
+        ),
+        after,
+        dict(type='Resize', scale=(16, 16), keep_ratio=False),
+        dict(type='StackFlow') if name == 'flow' else None,
+        dict(type='FormatShape', input_format='NCTHW'),
+    ]
+    return [step for step in steps if step]
+
+
+@pytest.mark.parametrize('layout', ['frames', 'clips'])
+def test_both_layouts_load_through_the_published_windows(
+    epic, splits, tmp_path, layout
+):
+    row = rows_of('D1', 'P08', 1)[0]
+    row.update(start_frame=3, stop_frame=35)
+    row.update(start_timestamp='00:00:00.05', stop_timestamp='00:00:00.60')
+    write_split(splits, 'D1', 'train', [row])
+    root = tmp_path / 'EPIC'
+    assert (
+        epic.main([str(splits), str(root), '--flow', '--layout', layout]) == 0
+    )
+    wave = write_media(root, layout)
+    pipeline = dict(
+        type='MultiModalPipeline',
+        video=image_list(layout, 'video', 32, 2),
+        audio=[dict(type='LoadAudioSegment')],
+        flow=image_list(layout, 'flow', 8, 4),
+    )
+    dataset = AudioVisualDataset(
+        'epic_train.json',
+        domains=['D1'],
+        modalities=['video', 'audio', 'flow'],
+        data_root=str(root),
+        pipeline=[pipeline],
+    )
+    sample = dataset[0]
+    # 32 frames of the action, 16 of its flow: both loop in their windows.
+    assert sample['video']['total_frames'] == 32
+    assert sample['flow']['total_frames'] == 16
+    assert sample['video']['imgs'].shape == (1, 3, 32, 16, 16)
+    assert sample['flow']['imgs'].shape == (1, 2, 8, 16, 16)
+    first = {'frames': (3, 2), 'clips': (0, 0)}[layout]
+    assert sample['video']['frame_inds'][0] == first[0]
+    assert sample['flow']['frame_inds'].tolist() == [
+        first[1] + 4 * step % 16 for step in range(8)
+    ]
+    # 0.05 to 0.60 s of the sound of the whole video, to the sample.
+    heard = sample['audio']['waveform']
+    assert heard.shape == (8800,)
+    assert np.abs(heard - wave[800:9600]).max() < 1e-4
 
 
 def assert_as_pandas_reads(epic, folder):

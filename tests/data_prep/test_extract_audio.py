@@ -6,16 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import soundfile
 
 from mmgmp.testing.media import write_video
 from tests.data_prep.conftest import DATA_PREP
+from tests.data_prep.sound_tracks import noise, tone, write_with_sound
 
 SCRIPT = DATA_PREP / 'extract_audio.py'
 
@@ -27,42 +26,6 @@ def script():
     sys.modules['extract_audio'] = module
     spec.loader.exec_module(module)
     return module
-
-
-def noise(seconds: float, rate: int, channels: int, seed: int = 0):
-    return np.random.default_rng(seed).integers(
-        -9000, 9000, (round(seconds * rate), channels), dtype=np.int16
-    )
-
-
-def tone(seconds: float, rate: int, channels: int, frequency: float = 440):
-    times = np.arange(round(seconds * rate)) / rate
-    wave = (8000 * np.sin(2 * np.pi * frequency * times)).astype(np.int16)
-    return np.repeat(wave[:, None], channels, 1)
-
-
-def write_with_sound(
-    path: Path, samples: np.ndarray, rate: int, codec: str
-) -> None:
-    """A short picture track and a sound track in one file."""
-    layout = {1: 'mono', 2: 'stereo'}[samples.shape[1]]
-    with av.open(str(path), 'w') as container:
-        video = container.add_stream('mpeg4', rate=24)
-        video.width = video.height = 32
-        video.pix_fmt = 'yuv420p'
-        audio = container.add_stream(codec, rate=rate, layout=layout)
-        for number in range(24):
-            image = np.full((32, 32, 3), 8 * number, np.uint8)
-            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
-            frame.pts, frame.time_base = number, Fraction(1, 24)
-            container.mux(video.encode(frame))
-        container.mux(video.encode(None))
-        frame = av.AudioFrame.from_ndarray(
-            samples.reshape(1, -1), format='s16', layout=layout
-        )
-        frame.rate, frame.pts = rate, 0
-        container.mux(audio.encode(frame))
-        container.mux(audio.encode(None))
 
 
 def test_pcm_comes_out_bit_for_bit(script, tmp_path, capsys):
@@ -153,9 +116,7 @@ def test_two_videos_for_one_sound_are_refused(script, mixed, tmp_path, capsys):
     assert 'good.mp4' in shown
 
 
-def test_an_interrupted_run_leaves_whole_files_and_continues(
-    script, tmp_path
-):
+def test_an_interrupted_run_leaves_whole_files_and_continues(script, tmp_path):
     videos, out = tmp_path / 'videos', tmp_path / 'out'
     videos.mkdir()
     write_with_sound(videos / '0.mov', noise(40, 16000, 1), 16000, 'pcm_s16le')

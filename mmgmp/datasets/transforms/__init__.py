@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from mmgmp.datasets.transforms.audio_loading import LoadAudioSegment
+from mmgmp.datasets.transforms.corruptions import (
+    CorruptAudio,
+    CorruptedPipeline,
+    CorruptVideo,
+)
 from mmgmp.datasets.transforms.flow import (
     LoadFlowFrames,
     PyAVSeekFlowDecode,
@@ -25,6 +30,9 @@ from mmgmp.datasets.transforms.spectrogram_augment import (
 )
 
 __all__ = [
+    'CorruptAudio',
+    'CorruptVideo',
+    'CorruptedPipeline',
     'FrequencyMask',
     'LoadAudioSegment',
     'LoadFlowFrames',

@@ -24,8 +24,8 @@ class ExactResumeHook(Hook):
     generator; it starts the epoch of a checkpoint from its first batch and
     forgets a validation that was cut short. With this hook
 
-    - what an iteration draws (dropout, say) depends on the seed, the
-      iteration and the rank;
+    - what an iteration draws (dropout, say) depends on the seed and the
+      iteration; on the rank only with ``randomness.diff_rank_seed=True``;
     - what the augmentation of a sample draws depends on the seed, the epoch
       and the sample's place in the epoch: not on the number of workers, nor,
       with MMEngine's samplers, of ranks. Without it, MMEngine's workers
@@ -197,7 +197,10 @@ class ExactResumeHook(Hook):
     # -- parts ------------------------------------------------------------
 
     def _seed(self, runner: Runner, iteration: int) -> None:
-        seed_all(runner.seed, _MODEL, runner.rank, iteration)
+        # Alike on all ranks, as MMEngine has it: a hook that draws new
+        # weights must draw the same everywhere. The seed itself differs
+        # with randomness.diff_rank_seed=True.
+        seed_all(runner.seed, _MODEL, iteration)
 
     def _mark(self, runner: Runner, iteration: int) -> None:
         """Between epochs: other hooks may draw, or go through the data."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,19 @@ from mmengine.runner import Runner
 
 from mmgmp.registry import HOOKS
 from mmgmp.utils import draft_files
+
+
+# What zipfile raises, depending on which byte is wrong: also for a header
+# that asks for a password, another compression or another alphabet.
+_DAMAGE = (
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class AtomicBackend(LocalBackend):
@@ -61,7 +76,7 @@ def is_intact(path: str | os.PathLike[str]) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile):
+    except _DAMAGE:
         return False
 
 

@@ -6,5 +6,12 @@ from mmgmp.evaluation.metrics.audio_visual_accuracy import AudioVisualAccuracy
 from mmgmp.evaluation.metrics.misclassification_detection import (
     MisclassificationDetection,
 )
+from mmgmp.evaluation.metrics.out_of_distribution_detection import (
+    OutOfDistributionDetection,
+)
 
-__all__ = ['AudioVisualAccuracy', 'MisclassificationDetection']
+__all__ = [
+    'AudioVisualAccuracy',
+    'MisclassificationDetection',
+    'OutOfDistributionDetection',
+]

@@ -7,29 +7,28 @@ import random
 import runpy
 import signal
 import sys
+import time
 from pathlib import Path
 
 import mmaction
 import numpy as np
 import torch
+import torch.distributed as dist
+from mmengine.config import Config
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
+from mmengine.logging import MessageHub
 from mmengine.model import BaseModel
+from mmengine.runner import Runner
 from torch import nn
 
 from mmgmp.registry import DATASETS, HOOKS, METRICS, MODELS
-from mmgmp.structures import (
-    Task,
-    TaskLosses,
-    attach_task_losses,
-    get_task_losses,
-)
 from tests.engine.optim.toy import ToyModel, toy_data
 
 TRAIN = Path(mmaction.__file__).parent / '.mim' / 'tools' / 'train.py'
 EPOCHS = 3
 BATCHES = 5
-CONFIG = '''
+CONFIG = """
 custom_imports = dict(imports=['mmgmp', 'tests.engine.hooks.resume_toys'])
 default_scope = 'mmaction'
 model = dict(type='RandomToy')
@@ -75,7 +74,7 @@ env_cfg = dict(
     dist_cfg=dict(backend='gloo'))
 randomness = dict(seed=3)
 log_level = 'WARNING'
-'''
+"""
 
 
 @DATASETS.register_module()
@@ -117,35 +116,42 @@ class RandomToy(BaseModel):
         return [dict(score=-float(loss))]
 
     def parse_losses(self, losses):
-        tasks = get_task_losses(losses['loss'])
-        # A sum that Mischief's weights take part in.
-        factor = float(next(self.toy.classifier.parameters()).dtype.itemsize)
-        scaled = {t: x * factor / 8 for t, x in tasks.losses.items()}
-        total = sum(scaled.values())
-        return attach_task_losses(
-            total,
-            TaskLosses(
-                scaled, tasks.encoder_parameters, tasks.confidences
-            ),
-        ), {'loss': total.detach(), Task.DOMAIN.value: scaled[Task.DOMAIN]}
+        return losses['loss'], {'loss': losses['loss'].detach()}
 
 
 @METRICS.register_module()
 class ToyScore(BaseMetric):
     default_prefix = 'toy'
 
+    def __init__(self, rising=False) -> None:
+        super().__init__()
+        self.rising = rising
+
     def process(self, data_batch, data_samples) -> None:
         self.results += data_samples
 
     def compute_metrics(self, results):
+        if self.rising:
+            hub = MessageHub.get_current_instance()
+            return {'score': float(hub.get_info('iter'))}
         return {'score': float(np.mean([r['score'] for r in results]))}
 
 
 @HOOKS.register_module()
 class Mischief(Hook):
-    """Draws between epochs, as a hook that starts a head anew does."""
+    """Draws between epochs, as a hook that starts a head anew does.
+
+    Resuming within an epoch enters it again, so that what a hook changes on
+    entering is changed twice: ``at_start=False``.
+    """
+
+    def __init__(self, at_start=True, delay=0.0) -> None:
+        self.at_start = at_start
+        self.delay = delay
 
     def before_train_epoch(self, runner) -> None:
+        if not self.at_start:
+            return
         weight = runner.model.toy.classifier.weight
         with torch.no_grad():
             weight += 0.01 * torch.randn_like(weight)
@@ -156,6 +162,7 @@ class Mischief(Hook):
             weight += 0.01 * float(np.random.randn())
 
     def after_train_iter(self, runner, *args, **kwargs) -> None:
+        time.sleep(self.delay)
         strike('iteration')
 
     def after_val_iter(self, runner, *args, **kwargs) -> None:
@@ -175,11 +182,11 @@ def strike(event: str) -> None:
 
 
 def _replace(source, target, real=os.replace) -> None:
-    if str(target).endswith('.pth'):
-        strike('written')
+    name = Path(target).name
+    strike('written')
+    strike(f'written {name}')
     real(source, target)
-    if str(target).endswith('.pth'):
-        strike('renamed')
+    strike('renamed')
 
 
 def _fsync(descriptor, real=os.fsync) -> None:
@@ -191,18 +198,40 @@ def _fsync(descriptor, real=os.fsync) -> None:
 
 def train(folder: Path, resume: bool, plan: dict, options: list) -> None:
     """Run MMAction2's own train.py, until the end or the planned kill."""
-    _PLAN.update(plan)
-    os.replace, os.fsync = _replace, _fsync
-    os.chdir(folder)
-    config = folder / 'config.py'
-    if not config.is_file():
-        config.write_text(CONFIG)
+    config = _prepare(folder, plan)
     sys.argv = [str(TRAIN), str(config), '--work-dir', str(folder)]
     if resume:
         sys.argv.append('--resume')
     if options:
         sys.argv += ['--cfg-options', *options]
+    runpy.run_path(str(TRAIN), run_name='__main__')
+
+
+def train_rank(
+    folder: Path, store: str, rank: int, resume: bool, plan: dict
+) -> None:
+    """One of two ranks; train.py can start ranks on accelerators only."""
+    dist.init_process_group(
+        'gloo', init_method=f'file://{store}', rank=rank, world_size=2
+    )
+    config = Config.fromfile(_prepare(folder, plan))
+    config.work_dir, config.resume = str(folder), resume
+    config.train_dataloader.batch_size = 2
+    config.optim_wrapper.accumulative_counts = 1
+    try:
+        Runner.from_cfg(config).train()
+    finally:
+        dist.destroy_process_group()
+
+
+def _prepare(folder: Path, plan: dict) -> Path:
+    _PLAN.update(plan)
+    os.replace, os.fsync = _replace, _fsync
+    os.chdir(folder)
     with open(folder / 'log.txt', 'a') as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
-    runpy.run_path(str(TRAIN), run_name='__main__')
+    config = folder / 'config.py'
+    if not config.is_file():
+        config.write_text(CONFIG)
+    return config

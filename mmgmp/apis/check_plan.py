@@ -1,0 +1,161 @@
+"""From annotation files to the media files that have to be opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import soundfile
+
+from mmgmp.apis.media_checks import Fault, MediaJob, Segment
+from mmgmp.datasets.annotations import check_sample, resolve
+
+_Key = tuple[str, tuple[str, ...], str]
+
+
+class CheckPlan:
+    """Collect what the samples of several annotation files use.
+
+    A file that many samples use parts of, such as the sound of a whole
+    recording, becomes one job.
+
+    Args:
+        root: Data root that relative paths start from.
+        modalities: Modalities to check; ``None`` takes all there are.
+
+    Example:
+        >>> plan = CheckPlan('data')
+        >>> entry = dict(id='a', domain='x', label=0, audio=dict(path='a.wav'))
+        >>> plan.add('train.json', dict(
+        ...     metainfo=dict(classes=['walk'], domains=['x']),
+        ...     data_list=[entry, entry]))
+        >>> [job.paths for job in plan.jobs], plan.faults[0].message
+        ([('data/a.wav',)], "entry 1: id 'a' is listed before, in entry 0")
+    """
+
+    def __init__(
+        self, root: str = '', modalities: Sequence[str] | None = None
+    ) -> None:
+        self.root = root
+        self.modalities = modalities
+        self.faults: list[Fault] = []
+        self.num_samples = 0
+        #: Sample, video and sound file, where a sample is two whole files.
+        self.pairs: list[tuple[str, str, str]] = []
+        self._segments: dict[_Key, list[Segment]] = {}
+
+    @property
+    def jobs(self) -> list[MediaJob]:
+        """One job per file or pair of files."""
+        return [
+            MediaJob(*key, tuple(dict.fromkeys(segments)))
+            for key, segments in self._segments.items()
+        ]
+
+    def add(self, path: str, annotation: Mapping[str, Any]) -> None:
+        """Add the samples of one annotation file, or faults for bad ones.
+
+        Args:
+            path: Name of the file.
+            annotation: Its content.
+        """
+        seen: dict[Any, int] = {}
+        for number, sample in enumerate(annotation['data_list']):
+            self.num_samples += 1
+            try:
+                self._check(sample, annotation['metainfo'], seen, path)
+                seen[sample['id']] = number
+                self._add_sample(sample)
+            except (TypeError, ValueError) as error:
+                sample_id = sample.get('id') if _is_dict(sample) else None
+                ids = (sample_id,) if isinstance(sample_id, str) else ()
+                text = f'entry {number}: {error}'
+                self.faults.append(Fault('annotation', path, text, ids))
+
+    def _check(
+        self,
+        sample: Any,
+        metainfo: Mapping[str, Any],
+        seen: Mapping[Any, int],
+        path: str,
+    ) -> None:
+        if not _is_dict(sample):
+            raise TypeError(f'must be an object, got {sample!r}')
+        missing = [k for k in ('id', 'domain', 'label') if k not in sample]
+        if missing:
+            raise ValueError(f'has no {missing}, it has {sorted(sample)}')
+        if not isinstance(sample['id'], str) or not sample['id'].strip():
+            raise ValueError(f'id must be a text, got {sample["id"]!r}')
+        if sample['id'] in seen:
+            raise ValueError(
+                f'id {sample["id"]!r} is listed before, in entry '
+                f'{seen[sample["id"]]}'
+            )
+        if sample['domain'] not in metainfo['domains']:
+            raise ValueError(
+                f'domain must be one of {list(metainfo["domains"])}, got '
+                f'{sample["domain"]!r}'
+            )
+        check_sample(sample, metainfo['classes'], self.modalities or (), path)
+
+    def _add_sample(self, sample: Mapping[str, Any]) -> None:
+        names = self.modalities or [k for k in sample if _is_dict(sample[k])]
+        if not names:
+            raise ValueError(f'has no modality, only {sorted(sample)}')
+        parts = {
+            name: _read_entry(name, sample[name], sample['id'])
+            for name in names
+        }
+        whole = {}
+        for name, ((kind, paths, template), segment) in parts.items():
+            paths = tuple(resolve(path, self.root) for path in paths)
+            key = (kind, paths, template)
+            self._segments.setdefault(key, []).append(segment)
+            if segment.start is None and segment.stop is None:
+                whole[name] = (kind, paths[0])
+        video, sound = whole.get('video'), whole.get('audio')
+        if video and sound and (video[0], sound[0]) == ('video', 'sound'):
+            self.pairs.append((sample['id'], video[1], sound[1]))
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _read_entry(
+    name: str, entry: Mapping[str, Any], sample: str
+) -> tuple[_Key, Segment]:
+    """Kind, paths and template of an entry, and its segment."""
+    paths = tuple(entry[k] for k in ('path', 'path_x', 'path_y') if k in entry)
+    if not paths or not all(isinstance(path, str) for path in paths):
+        raise ValueError(
+            f'{name} must name a path, or path_x and path_y, got {entry}'
+        )
+    if 'num_frames' in entry:
+        first, count = entry.get('start_frame', 1), entry['num_frames']
+        template = entry.get('filename_tmpl', '')
+        is_template = isinstance(template, str) and '{' in template
+        if not is_template or not _are_whole(first, count) or count < 1:
+            raise ValueError(
+                f'{name} must hold num_frames >= 1, start_frame and a '
+                f'filename_tmpl with a field for the number, got {entry}'
+            )
+        return ('frames', paths, template), Segment(
+            sample, first, first + count
+        )
+    start, stop = entry.get('start'), entry.get('stop')
+    numbers = [value for value in (start, stop) if value is not None]
+    are_times = all(isinstance(value, (int, float)) for value in numbers)
+    if not are_times or not (start or 0) < (stop or float('inf')):
+        raise ValueError(
+            f'{name}: stop must come after start, both in seconds, got {entry}'
+        )
+    formats = {suffix.lower() for suffix in soundfile.available_formats()}
+    suffix = Path(paths[0]).suffix.lower().removeprefix('.')
+    kind = 'sound' if suffix in formats else 'video'
+    return (kind, paths, ''), Segment(sample, start, stop)
+
+
+def _are_whole(*values: Any) -> bool:
+    return all(type(value) is int for value in values)

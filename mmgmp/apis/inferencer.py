@@ -1,0 +1,297 @@
+"""Recognise actions in clips of the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from mmaction.structures import ActionDataSample
+from mmengine.infer import BaseInferencer
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
+
+from mmgmp.apis.clip_inputs import SAMPLE_RATE, as_clip, clip_sources
+from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
+from mmgmp.registry import INFERENCERS
+from mmgmp.visualization.prediction_video import write_prediction_video
+
+
+@INFERENCERS.register_module()
+class MMGMPInferencer(BaseInferencer):
+    """Fused and per-modality scores of clips, from files or arrays.
+
+    Call it with the path of a video with sound, with ``(frames, waveform)``,
+    with a dict (``video``, ``audio``, ``fps``, ``sample_rate``), or with a
+    list of these. A clip that lacks a modality of the model, such as a file
+    without a sound track, is recognised from the others with zeros for the
+    missing feature; this is logged and stands in the result as ``missing``.
+
+    The call takes ``batch_size`` and ``out_dir``: where annotated videos go,
+    with bars per branch; None writes none. It returns ``predictions``, one
+    dict per clip with ``label``, ``name``, ``score``, ``scores`` and
+    ``modality_scores`` (probabilities by class name) and ``missing``; and
+    ``visualization``, the written files.
+
+    Args:
+        model: Config or its path; None takes the config that the checkpoint
+            holds.
+        weights: Checkpoint.
+        device: Torch device; None takes the fastest there is.
+        scope: Registry scope.
+        show_progress: Whether to draw a progress bar.
+
+    Raises:
+        FileNotFoundError: If a file is missing.
+        OSError: If it cannot be decoded.
+        TypeError: If an input has none of the known forms.
+        ValueError: If an array has the wrong shape, or a clip has none of
+            the model's modalities.
+
+    Example:
+        >>> INFERENCERS.get('MMGMPInferencer').__name__
+        'MMGMPInferencer'
+    """
+
+    preprocess_kwargs: ClassVar[set[str]] = set()
+    forward_kwargs: ClassVar[set[str]] = set()
+    visualize_kwargs: ClassVar[set[str]] = {'out_dir'}
+    postprocess_kwargs: ClassVar[set[str]] = set()
+
+    def __init__(
+        self,
+        model: Any = None,
+        weights: str | None = None,
+        device: str | None = None,
+        scope: str = 'mmaction',
+        show_progress: bool = False,
+    ) -> None:
+        init_default_scope(scope)
+        super().__init__(model, weights, device, scope, show_progress)
+
+    # -- from inputs to batches -------------------------------------------
+
+    def _inputs_to_list(self, inputs: Any) -> list[dict[str, Any]]:
+        # A tuple is one clip, unlike in the parent.
+        values = inputs if isinstance(inputs, list) else [inputs]
+        return [as_clip(value) for value in values]
+
+    def preprocess(
+        self, inputs: list[dict[str, Any]], batch_size: int = 1
+    ) -> Iterator[dict[str, Any]]:
+        """Decode clips, and batch neighbours that have the same modalities.
+
+        Args:
+            inputs: Clips.
+            batch_size: Most clips in a batch.
+
+        Yields:
+            What the model's ``test_step`` takes.
+        """
+        packed = (self._pack(number, c) for number, c in enumerate(inputs))
+        for _, group in groupby(packed, lambda item: tuple(item['inputs'])):
+            for chunk in self._get_chunk_data(group, batch_size):
+                yield self.collate_fn(chunk)
+
+    def _pack(self, number: int, clip: dict[str, Any]) -> dict[str, Any]:
+        video = clip.get('video')
+        name = str(video) if isinstance(video, (str, Path)) else f'#{number}'
+        sources = clip_sources(clip, self.model.modalities)
+        if not sources:
+            raise ValueError(
+                f'clip {name} must have one of the modalities '
+                f'{list(self.model.modalities)} of the model, got none'
+            )
+        missing = [m for m in self.model.modalities if m not in sources]
+        if missing:
+            print_log(
+                f'{name} has no {" and no ".join(missing)}: recognised from '
+                f'{", ".join(sources)}, with zeros for the missing feature',
+                logger='current',
+            )
+        return self.pipeline(
+            {
+                'sample_id': name,
+                'modalities': tuple(sources),
+                'sources': sources,
+            }
+        )
+
+    def forward(
+        self, inputs: dict[str, Any], **kwargs: Any
+    ) -> list[ActionDataSample]:
+        """Recognise one batch.
+
+        Args:
+            inputs: Batch of clips with the same modalities.
+            **kwargs: None are known.
+
+        Returns:
+            Samples with scores.
+        """
+        missing = set(self.model.modalities) - set(inputs['inputs'])
+        with _without(self.model, missing):
+            samples: list[ActionDataSample] = super().forward(inputs, **kwargs)
+        for sample in samples:
+            sample.set_metainfo({'missing': sorted(missing)})
+        return samples
+
+    # -- from scores to results -------------------------------------------
+
+    def visualize(
+        self,
+        inputs: list[dict[str, Any]],
+        preds: Sequence[ActionDataSample],
+        out_dir: str | Path | None = None,
+    ) -> list[str]:
+        """Write an annotated video of each clip that has a picture.
+
+        Args:
+            inputs: Clips.
+            preds: Their samples.
+            out_dir: Folder; None writes nothing.
+
+        Returns:
+            The files.
+        """
+        if out_dir is None:
+            return []
+        files = []
+        for number, (clip, sample) in enumerate(
+            zip(inputs, preds, strict=True)
+        ):
+            video = clip.get('video')
+            if video is None:
+                continue
+            is_file = isinstance(video, (str, Path))
+            stem = Path(video).stem if is_file else 'clip'
+            path = Path(out_dir) / f'{number:03d}_{stem}_scores.mp4'
+            result = self._result(sample)
+            frames, fps = _read_frames(clip)
+            sound = clip_sources(clip, ('audio',)).get('audio', {})
+            write_prediction_video(
+                path,
+                frames,
+                fps,
+                {'fused': result['scores'], **result['modality_scores']},
+                sound.get('waveform'),
+                sound.get('sample_rate', SAMPLE_RATE),
+            )
+            files.append(str(path))
+        return files
+
+    def postprocess(
+        self,
+        preds: Sequence[ActionDataSample],
+        visualization: list[str],
+        return_datasample: bool = False,
+    ) -> dict[str, Any]:
+        """Put the results together.
+
+        Args:
+            preds: Samples with scores.
+            visualization: Written files.
+            return_datasample: Whether to return the samples themselves.
+
+        Returns:
+            ``predictions`` and ``visualization``.
+        """
+        return {
+            'predictions': list(preds)
+            if return_datasample
+            else [self._result(sample) for sample in preds],
+            'visualization': visualization,
+        }
+
+    def _result(self, sample: ActionDataSample) -> dict[str, Any]:
+        names = self._class_names(len(sample.pred_score))
+
+        def by_name(scores: Any) -> dict[str, float]:
+            return dict(zip(names, scores.cpu().tolist(), strict=True))
+
+        label = int(sample.pred_score.argmax())
+        return {
+            'label': label,
+            'name': names[label],
+            'score': float(sample.pred_score[label]),
+            'scores': by_name(sample.pred_score),
+            'modality_scores': {
+                modality: by_name(sample.modality_scores[modality])
+                for modality in self.model.modalities
+                if modality not in sample.missing
+            },
+            'missing': sample.missing,
+        }
+
+    def _class_names(self, num_classes: int) -> list[str]:
+        names = list(self.model.dataset_meta.get('classes', ()))
+        if len(names) != num_classes:
+            names = [f'class {number}' for number in range(num_classes)]
+        return names
+
+    # -- construction -----------------------------------------------------
+
+    def _load_weights_to_model(
+        self, model: Any, checkpoint: dict[str, Any] | None, cfg: Any
+    ) -> None:
+        super()._load_weights_to_model(model, checkpoint, cfg)
+        meta = (checkpoint or {}).get('meta', {})
+        model.dataset_meta = meta.get('dataset_meta') or {}
+
+    def _init_pipeline(self, cfg: Any) -> Any:
+        transforms = cfg.test_dataloader.dataset.pipeline
+        return build_pipeline(
+            'pipeline', [_reading_files(dict(t)) for t in transforms]
+        )
+
+    def _init_visualizer(self, cfg: Any) -> None:  # noqa: ARG002
+        return None
+
+
+@contextmanager
+def _without(model: Any, missing: set[str]) -> Iterator[None]:
+    """Let zeros stand for some modalities, for a while."""
+    before = model.missing_modalities
+    model.missing_modalities = {**dict.fromkeys(missing, 'zeros'), **before}
+    try:
+        yield
+    finally:
+        model.missing_modalities = before
+
+
+def _reading_files(transform: dict[str, Any]) -> dict[str, Any]:
+    """Let a pipeline for frame folders read video files."""
+    video = transform.get('video')
+    if not isinstance(video, Sequence) or not any(
+        step['type'] == 'RawFrameDecode' for step in video
+    ):
+        return transform
+    steps = [
+        {'type': 'PyAVSeekDecode'}
+        if step['type'] == 'RawFrameDecode'
+        else step
+        for step in video
+    ]
+    return {**transform, 'video': [{'type': 'PyAVSeekInit'}, *steps]}
+
+
+def _read_frames(
+    clip: dict[str, Any],
+) -> tuple[Iterator[np.ndarray], float]:
+    video = clip['video']
+    if not isinstance(video, (str, Path)):
+        return iter(video), clip.get('fps', 24.0)
+    import av
+
+    with av.open(str(video)) as container:
+        rate = container.streams.video[0].average_rate
+
+    def frames() -> Iterator[np.ndarray]:
+        with av.open(str(video)) as container:
+            for frame in container.decode(video=0):
+                yield frame.to_ndarray(format='rgb24')
+
+    return frames(), float(rate or 24.0)

@@ -1,0 +1,130 @@
+"""A clip with the scores of every branch drawn below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mmgmp.visualization.training_curves import _COLOURS
+
+#: Probability by class name, by branch: ``'fused'``, then the modalities.
+Scores = Mapping[str, Mapping[str, float]]
+Frame = NDArray[np.uint8]
+
+_WIDTH, _LINE, _NUM_CLASSES = 480, 18, 5
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def draw_scores(scores: Scores, width: int = _WIDTH) -> Frame:
+    """Draw one group of bars per branch, for the most likely classes.
+
+    Args:
+        scores: Probability by class, by branch; the first branch decides
+            which classes are shown and in which order.
+        width: Width of the picture in pixels.
+
+    Returns:
+        RGB picture, uint8 of shape ``(H, width, 3)``, H even.
+
+    Example:
+        >>> scores = {'fused': {'eating': 0.75, 'running': 0.25}}
+        >>> draw_scores(scores, width=320).shape
+        (60, 320, 3)
+    """
+    first = next(iter(scores.values()))
+    names = sorted(first, key=lambda name: -first[name])[:_NUM_CLASSES]
+    lines = (len(names) + 1) * len(scores)
+    height = lines * _LINE + 6
+    picture = np.full((height + height % 2, width, 3), 255, np.uint8)
+    text_width = int(0.42 * width)
+    y = 0
+    for number, (branch, values) in enumerate(scores.items()):
+        y += _LINE
+        _write(picture, branch, (6, y), bold=True)
+        colour = _rgb(_COLOURS[number % len(_COLOURS)])
+        for name in names:
+            y += _LINE
+            _write(picture, name[:24], (14, y))
+            end = text_width + int(values[name] * (width - text_width - 50))
+            top = (text_width, y - _LINE + 6)
+            cv2.rectangle(picture, top, (end, y), colour, cv2.FILLED)
+            _write(picture, f'{100 * values[name]:.0f}%', (end + 5, y))
+    return picture
+
+
+def write_prediction_video(
+    path: str | Path,
+    frames: Iterable[Frame],
+    fps: float,
+    scores: Scores,
+    waveform: NDArray[np.float32] | None = None,
+    sample_rate: int = 16000,
+) -> None:
+    """Write a clip with its scores below the picture, and its sound.
+
+    Args:
+        path: File to write; its ending names the container.
+        frames: RGB frames, uint8 of shape ``(H, W, 3)``.
+        fps: Frames per second.
+        scores: As in :func:`draw_scores`.
+        waveform: Sound, ``(L,)`` between -1 and 1, or None.
+        sample_rate: Of the sound, in Hz.
+    """
+    panel = draw_scores(scores)
+    rate = Fraction(fps).limit_denominator(1001)
+    codec = 'libx264' if 'libx264' in av.codecs_available else 'mpeg4'
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), 'w') as container:
+        video: Any = container.add_stream(codec, rate=rate)
+        video.pix_fmt = 'yuv420p'
+        sound: Any = None
+        if waveform is not None and len(waveform):
+            sound = container.add_stream('aac', rate=sample_rate)
+            sound.layout = 'mono'
+        for number, picture in enumerate(_with_panel(frames, panel)):
+            if number == 0:
+                video.height, video.width = picture.shape[:2]
+            frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        if sound is not None:
+            samples = np.ascontiguousarray(waveform, np.float32)[None]
+            packet = av.AudioFrame.from_ndarray(samples, 'fltp', 'mono')
+            packet.sample_rate = sample_rate
+            container.mux(sound.encode(packet))
+            container.mux(sound.encode(None))
+
+
+def _with_panel(frames: Iterable[Frame], panel: Frame) -> Iterator[Frame]:
+    width = panel.shape[1]
+    for frame in frames:
+        height = round(frame.shape[0] * width / frame.shape[1] / 2) * 2
+        scaled = cv2.resize(frame, (width, height))
+        yield np.concatenate([scaled, panel])
+
+
+def _write(
+    picture: Frame, text: str, place: tuple[int, int], bold: bool = False
+) -> None:
+    cv2.putText(
+        picture,
+        # OpenCV's fonts hold ASCII only.
+        text.encode('ascii', 'replace').decode(),
+        place,
+        _FONT,
+        0.42,
+        (30, 30, 30),
+        2 if bold else 1,
+        cv2.LINE_AA,
+    )
+
+
+def _rgb(colour: str) -> tuple[int, ...]:
+    return tuple(bytes.fromhex(colour[1:]))
