@@ -114,7 +114,8 @@ setup(
     extras_require={
         'lite': ['mmcv-lite>=2.1.0,<2.2.0'],
         'mim': ['openmim>=0.3.9', 'setuptools>=77.0.3,<82'],
-        'tests': ['pytest>=7.4', 'pytest-xdist', 'hypothesis'],
+        # pandas: the tests compare the reader of the EPIC splits with it.
+        'tests': ['pytest>=7.4', 'pytest-xdist', 'hypothesis', 'pandas'],
         'dev': [
             'build',
             'codespell',

@@ -7,9 +7,9 @@ into a metafile::
     python tools/model_zoo.py --check  # only say what is, and fail
 
 Every folder of algorithms in ``configs`` keeps a ``metafile.yml`` for all
-configs in and below it. ``Collections`` and, in each model, ``Results``, ``Weights``,
-``In Collection`` and ``Metadata.Training Resources`` are written by hand and
-kept; the rest follows from the name of the config.
+configs in and below it. ``Collections`` and, in each model, ``Results``,
+``Weights``, ``In Collection`` and ``Metadata.Training Resources`` are written
+by hand and kept; the rest follows from the name of the config.
 """
 
 from __future__ import annotations
@@ -214,8 +214,33 @@ def column_title(sources: str, target: str) -> str:
     return f'{", ".join(names[:-1])} → {names[-1]}'
 
 
+def group(
+    models: Sequence[Mapping[str, Any]], folder: Path
+) -> dict[tuple[int, int], dict[str, dict[str, str]]]:
+    """Sort links by corpus and number of sources, row and column.
+
+    Args:
+        models: Entries of a metafile.
+        folder: Folder that links start from.
+
+    Returns:
+        Link by column by row by (corpus, minus the number of sources).
+    """
+    blocks: dict[tuple[int, int], dict[str, dict[str, str]]] = {}
+    for model in models:
+        path = ROOT / model['Config']
+        name = parse_name(path)
+        block = list(CORPORA).index(name['corpus']), -len(name['sources'])
+        row = path.stem[: name.start('corpus') - 1]
+        column = column_title(name['sources'], name['target'])
+        link = path.relative_to(folder).as_posix()
+        cells = blocks.setdefault(block, {}).setdefault(row, {})
+        cells[column] = f'[{measured(model) or "config"}]({link})'
+    return blocks
+
+
 def table(models: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str]:
-    """Make the lines of a folder's tables: a row per family of targets.
+    """Make the tables of a folder: a row per family of targets.
 
     Args:
         models: Entries of its metafile.
@@ -224,31 +249,17 @@ def table(models: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str]:
     Yields:
         Lines of Markdown.
     """
-    blocks: dict[tuple[str, int], dict[str, dict[str, str]]] = {}
-    for model in models:
-        path = ROOT / model['Config']
-        name = parse_name(path)
-        row = path.stem[: name.start('corpus') - 1]
-        key = name['corpus'], -len(name['sources'])
-        column = column_title(name['sources'], name['target'])
-        link = path.relative_to(folder).as_posix()
-        text = measured(model) or 'config'
-        cells = blocks.setdefault(key, {}).setdefault(row, {})
-        cells[column] = f'[{text}]({link})'
-    for (corpus, count), rows in sorted(
-        blocks.items(),
-        key=lambda item: (list(CORPORA).index(item[0][0]), item[0][1]),
-    ):
+    for (corpus, count), rows in sorted(group(models, folder).items()):
         columns = sorted(
-            {c for cells in rows.values() for c in cells},
-            key=lambda c: (c[-1], c),
+            {column for cells in rows.values() for column in cells},
+            key=lambda column: ('HAC123'.index(column[-1]), column),
         )
-        title = CORPORA[corpus] + (', single source' if count == -1 else '')
-        yield f'**{title}**'
+        title = list(CORPORA.values())[corpus]
+        yield f'**{title}{", single source" if count == -1 else ""}**'
         yield ''
         yield f'| configuration | {" | ".join(columns)} |'
         yield '|' + ' --- |' * (len(columns) + 1)
-        for row, cells in rows.items():
+        for row, cells in sorted(rows.items()):
             filled = ' | '.join(cells.get(column, '') for column in columns)
             yield f'| `{row}` | {filled} |'
         yield ''

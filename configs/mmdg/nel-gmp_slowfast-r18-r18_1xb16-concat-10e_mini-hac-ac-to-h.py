@@ -6,6 +6,8 @@ model = dict(
     )
 )
 optim_wrapper = dict(
-    modulation=dict(_delete_=True, type='DecoupledModulation'),
+    modulation=dict(
+        _delete_=True, type='DecoupledModulation', alpha_k=0.1, alpha_p=0.1
+    ),
     projection=dict(_delete_=True, type='TaskProjection'),
 )

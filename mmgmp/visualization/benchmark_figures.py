@@ -114,8 +114,10 @@ def plot_heat_map(
     )
     axis = figure.subplots()
     image = axis.imshow(matrix, cmap='cividis', aspect='auto')
-    axis.set_xticks(range(len(columns)), columns, rotation=45, ha='right')
-    axis.set_yticks(range(len(rows)), rows)
+    axis.set_xticks(
+        range(len(columns)), map(str, columns), rotation=45, ha='right'
+    )
+    axis.set_yticks(range(len(rows)), map(str, rows))
     axis.set(title=title, ylabel=labels[0], xlabel=labels[1])
     middle = np.nanmean([np.nanmin(matrix), np.nanmax(matrix)])
     for (row, column), value in np.ndenumerate(matrix):

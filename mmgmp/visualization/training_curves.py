@@ -260,7 +260,7 @@ def _add_legend(figure: Figure, columns: int) -> None:
         handles.values(),
         handles.keys(),
         loc='outside lower center',
-        ncols=min(len(handles), 3 * columns),
+        ncols=min(len(handles), 2 * columns),
         frameon=False,
     )
 

@@ -28,7 +28,6 @@ from mmgmp.apis.media_checks import (
 from mmgmp.apis.published_counts import PUBLISHED
 from mmgmp.datasets import AudioVisualDataset
 from mmgmp.testing.media import write_audio, write_video
-from mmgmp.utils.parallel import run_jobs
 
 SCRIPT = Path(__file__).parents[2] / 'tools' / 'check_data.py'
 CLASSES = ['walk', 'run']
@@ -516,18 +515,6 @@ def test_a_wrong_root_is_suspected(tool, tmp_path, capsys):
     argv = [str(corpus.root / 'all_train.json'), '--root', str(tmp_path)]
     assert tool.main([*argv, '--workers=1']) == 1
     assert 'is --root right' in capsys.readouterr().err
-
-
-def test_a_crash_of_the_decoder_costs_one_file():
-    jobs = list(range(6))
-    results = run_jobs(_die_on_3, jobs, 2, crashed=lambda job: 'crashed')
-    assert dict(results) == {n: 'crashed' if n == 3 else n for n in jobs}
-
-
-def _die_on_3(job: int) -> int:
-    if job == 3:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return job
 
 
 def test_values_that_are_not_finite_are_found(tmp_path):

@@ -362,7 +362,7 @@ def write_media(root: Path, layout: str) -> np.ndarray:
 
 
 def mkdir(path: Path) -> Path:
-    path.mkdir(parents=True)
+    path.mkdir(parents=True, exist_ok=True)
     return path
 
 

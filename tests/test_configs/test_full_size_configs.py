@@ -64,8 +64,9 @@ RULES = {
 }
 FULL_SIZE = sorted(
     path
-    for path in ROOT.rglob('*.py')
-    if '_base_' not in path.parts and 'mini-hac' not in path.name
+    for metafile in ROOT.glob('*/metafile.yml')
+    for path in metafile.parent.rglob('*.py')
+    if 'mini-hac' not in path.name
 )
 
 

@@ -6,7 +6,7 @@ test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='GMPOptimWrapperConstructor',
-    optimizer=dict(type='Adam', lr=1e-3),
+    optimizer=dict(type='Adam', lr=5e-4),
     modulation=None,
     projection=None,
 )

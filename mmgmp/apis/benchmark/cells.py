@@ -232,8 +232,13 @@ class _Group:
         plan, method = self.plan, self.method
         target = plan.targets[self.target]
         modalities = plan.modalities[self.modalities]
-        path = method.config.replace('{target}', target.name)
-        path = path.replace('{modalities}', modalities.name)
+        path = method.config
+        for key, value in {
+            **plan.names,
+            'target': target.name,
+            'modalities': modalities.name,
+        }.items():
+            path = path.replace(f'{{{key}}}', value)
         is_tested = role != 'trial' or (
             plan.search is not None and plan.search.oracle
         )

@@ -12,7 +12,7 @@ from mmengine.config import Config
 Overrides = dict[str, Any]
 
 _KEYS = (
-    'title', 'corpus', 'synthetic', 'methods', 'targets', 'modalities',
+    'title', 'corpus', 'synthetic', 'names', 'methods', 'targets', 'modalities',
     'seeds', 'overrides', 'parameters', 'search', 'evaluations', 'metrics',
     'compare_to', 'published', 'checkpoint', 'keep', 'work_dir',
 )  # fmt: skip
@@ -81,6 +81,7 @@ class Plan:
         title: Heading of the report.
         corpus: Name of the measured corpus.
         synthetic: Whether the corpus is rendered, not recorded.
+        names: What fills further placeholders of the config paths.
         methods: Rows by name.
         targets: Unseen domains by name; fill ``{target}``.
         modalities: Modality sets by name; fill ``{modalities}``.
@@ -103,6 +104,7 @@ class Plan:
     title: str
     corpus: str
     synthetic: bool
+    names: Mapping[str, str]
     methods: Mapping[str, Method]
     targets: Mapping[str, Choice]
     modalities: Mapping[str, Choice]
@@ -179,6 +181,7 @@ def load_plan(
         title=str(raw.get('title', path.stem)),
         corpus=str(raw['corpus']),
         synthetic=bool(raw.get('synthetic', False)),
+        names={k: str(v) for k, v in raw.get('names', {}).items()},
         methods=methods,
         targets=_choices('targets', raw['targets']),
         modalities=_choices('modalities', raw.get('modalities', {'': ''})),

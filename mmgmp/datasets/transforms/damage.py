@@ -41,7 +41,8 @@ def compression(frame: Array, level: float, rng: np.random.Generator) -> Array:
     del rng
     quality = [cv2.IMWRITE_JPEG_QUALITY, int(level)]
     _, code = cv2.imencode('.jpg', frame[..., ::-1], quality)
-    return cv2.imdecode(code, cv2.IMREAD_COLOR)[..., ::-1]
+    damaged: Array = np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
+    return damaged[..., ::-1]
 
 
 def brightness(frame: Array, level: float, rng: np.random.Generator) -> Array:

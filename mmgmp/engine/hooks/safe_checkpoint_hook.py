@@ -21,7 +21,6 @@ from mmengine.runner import Runner
 from mmgmp.registry import HOOKS
 from mmgmp.utils import draft_files
 
-
 # What zipfile raises, depending on which byte is wrong: also for a header
 # that asks for a password, another compression or another alphabet.
 _DAMAGE = (

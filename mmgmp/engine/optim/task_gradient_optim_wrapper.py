@@ -225,6 +225,10 @@ class TaskGradientOptimWrapper(OptimWrapper):
             NotImplementedError: If parameters are sharded over ranks.
         """
         self._refuse_sharding(model)
+        if getattr(model, 'broadcast_buffers', False):
+            # Without a backward pass of its own, DistributedDataParallel
+            # would broadcast the buffers in the first step only.
+            setattr(model, 'require_forward_param_sync', True)  # noqa: B010
         no_sync = getattr(model, 'no_sync', nullcontext)
         with no_sync():
             yield

@@ -33,6 +33,8 @@ STRATEGIES = {
     'gmp': GMP,
     'igdm': dict(modulation=DECOUPLED),
     'unified': dict(modulation=dict(type='UnifiedModulation')),
+    'ogm-ge': dict(modulation=dict(type='OGMModulation', noise=True)),
+    'agm': dict(modulation=dict(type='AGMModulation')),
     'cagp': dict(projection=CAGP),
     'pcgrad-global': dict(
         projection=dict(type='TaskProjection', rule='pcgrad', scope='global')
@@ -171,6 +173,7 @@ def train_all(rank: int, world_size: int):
         results['recognizer'] = train_recognizer(rank)
         results['events'] = record_events()
         results['window'] = save_within_a_window()
+        results['buffers'] = broadcast_buffers(rank)
     return results
 
 
@@ -242,6 +245,28 @@ def save_within_a_window() -> bool:
     wrapper.update_params(model.toy.loss(toy_data(4)))
     state = wrapper.state_dict()
     return state['task_gradient']['window'] is None
+
+
+def broadcast_buffers(rank: int) -> list[torch.Tensor]:
+    """Mean that each step starts from; rank 1 spoils its own."""
+    model = ToyRecognizer()
+    norm = nn.BatchNorm1d(5, momentum=0.0).double()
+    model.toy.encoders['video'].insert(0, norm)
+    driven = MMDistributedDataParallel(model, device_ids=None)
+    wrapper = TaskGradientOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.1), **GMP
+    )
+    means = []
+    norm.register_forward_pre_hook(
+        lambda module, _: means.append(module.running_mean.clone())
+    )
+    for step in range(3):
+        norm.running_mean.fill_(10 * step + rank)
+        data = dict(
+            zip(('inputs', 'labels', 'domains'), toy_data(4), strict=True)
+        )
+        driven.train_step(data, wrapper)
+    return means
 
 
 @pytest.fixture(scope='module')
@@ -334,5 +359,39 @@ def test_class_gradients_travel_while_the_domain_loss_is_differentiated(
         ]
 
 
+def test_every_step_starts_from_the_buffers_of_rank_0(ranks):
+    for result in ranks[2]:
+        for step, mean in enumerate(result['buffers']):
+            assert torch.equal(mean, torch.full_like(mean, 10 * step))
+
+
 def test_ranks_save_no_window_that_they_do_not_all_have(ranks):
     assert all(result['window'] for result in ranks[2])
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'DeepSpeedEngine',
+        'FSDPModule',
+        'FullyShardedDataParallel',
+        'MMDeepSpeedEngineWrapper',
+    ],
+)
+def test_sharded_models_are_refused(name):
+    model = type(name, (nn.Linear,), {})(1, 1)
+    wrapper = TaskGradientOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.1)
+    )
+    with (
+        pytest.raises(NotImplementedError, match=f'got {name}; use'),
+        wrapper.optim_context(model),
+    ):
+        pass
+
+
+def test_sharded_optimizers_are_refused():
+    kind = type('ZeroRedundancyOptimizer', (torch.optim.SGD,), {})
+    optimizer = kind(nn.Linear(1, 1).parameters(), lr=0.1)
+    with pytest.raises(NotImplementedError, match='ordinary optimizer'):
+        TaskGradientOptimWrapper(optimizer)

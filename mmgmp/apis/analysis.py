@@ -1,0 +1,234 @@
+"""What the analysis scripts share: where numbers come from, and features."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner, load_checkpoint
+from numpy.typing import NDArray
+
+from mmgmp.registry import MODELS
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where numbers come from; stands in the title of every figure.
+
+    Args:
+        corpus: Name of the corpus.
+        seed: Training seed.
+        synthetic: Whether the corpus is rendered.
+        run: Which run of the corpus, such as ``'GMP, target H'``.
+    """
+
+    corpus: str
+    seed: int
+    synthetic: bool = False
+    run: str = ''
+
+    @property
+    def title(self) -> str:
+        """Text of the title.
+
+        Example:
+            >>> Origin('mini-HAC', 0, True, 'GMP, target H').title
+            'GMP, target H: mini-HAC (SYNTHETIC), seed 0'
+        """
+        kind = ' (SYNTHETIC)' if self.synthetic else ''
+        start = f'{self.run}: ' if self.run else ''
+        return f'{start}{self.corpus}{kind}, seed {self.seed}'
+
+
+def find_origin(
+    path: str | Path,
+    corpus: str | None = None,
+    seed: int | None = None,
+    synthetic: bool = False,
+) -> Origin:
+    """Say where a file comes from.
+
+    Args:
+        path: File or folder below a cell of a benchmark, or any other.
+        corpus: Name of the corpus; needed outside of a benchmark.
+        seed: Training seed; needed outside of a benchmark.
+        synthetic: Whether the corpus is rendered; a cell knows it, too.
+
+    Returns:
+        The origin.
+
+    Raises:
+        ValueError: If there is no cell and corpus or seed is not given.
+    """
+    cell = find_cell(path)
+    if cell is not None:
+        values = json.loads((cell / 'cell.json').read_text('utf-8'))
+        return Origin(
+            corpus or values['corpus'],
+            values['seed'] if seed is None else seed,
+            synthetic or values['synthetic'],
+            f'{values["method"]}, target {values["target"]}',
+        )
+    if corpus is None or seed is None:
+        raise ValueError(
+            f'{path} belongs to no cell of a benchmark, so --corpus and '
+            f'--seed must be given, got {corpus!r} and {seed!r}; add '
+            '--synthetic if the corpus is rendered'
+        )
+    return Origin(corpus, seed, synthetic)
+
+
+def find_cell(path: str | Path) -> Path | None:
+    """Return the benchmark cell that a file lies in, None if in none.
+
+    Args:
+        path: File or folder.
+    """
+    path = Path(path).resolve()
+    for folder in (path, *path.parents):
+        if (folder / 'cell.json').is_file():
+            return folder
+    return None
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What ``test.py --dump`` wrote.
+
+    Args:
+        labels: True classes, ``(N,)``.
+        predicted: Predicted classes of one branch, ``(N,)``.
+        domains: Domain of each sample.
+    """
+
+    labels: NDArray[np.int_]
+    predicted: NDArray[np.int_]
+    domains: Sequence[str]
+
+    def accuracy_by(self, keys: Sequence[Any]) -> dict[Any, float]:
+        """Return the accuracy of each group.
+
+        Args:
+            keys: Group of each sample.
+
+        Example:
+            >>> p = Predictions(np.array([0, 1]), np.array([0, 0]), ['a', 'a'])
+            >>> p.accuracy_by(p.domains)
+            {'a': 0.5}
+        """
+        is_right = self.labels == self.predicted
+        groups = np.asarray(keys)
+        return {
+            key: float(is_right[groups == key].mean())
+            for key in dict.fromkeys(keys)
+        }
+
+
+def read_predictions(path: str | Path, branch: str = '') -> Predictions:
+    """Read a dump of ``test.py``.
+
+    Args:
+        path: Pickle file; only open files that you trust.
+        branch: Modality whose branch is read, ``''`` for the fused model.
+
+    Returns:
+        The predictions.
+
+    Raises:
+        ValueError: If the model has no such branch.
+    """
+    with open(path, 'rb') as file:
+        samples = pickle.load(file)
+    known = list(samples[0].get('modality_scores', {}))
+    if branch and branch not in known:
+        raise ValueError(f'--branch must be one of {known}, got {branch!r}')
+    scores = [
+        s['modality_scores'][branch] if branch else s['pred_score']
+        for s in samples
+    ]
+    return Predictions(
+        np.array([int(s['gt_label']) for s in samples]),
+        np.array([int(torch.as_tensor(score).argmax()) for score in scores]),
+        [str(s.get('domain', '')) for s in samples],
+    )
+
+
+def class_names(checkpoint: str | Path) -> list[str]:
+    """Return the class names that a checkpoint holds.
+
+    Args:
+        checkpoint: File written by MMEngine.
+    """
+    state = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    return list(state['meta']['dataset_meta']['classes'])
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features of many samples.
+
+    Args:
+        values: ``(N, D)`` by name: each modality and ``'fused'``.
+        labels: Classes, ``(N,)``.
+        domains: Domain of each sample.
+        classes: Class names.
+    """
+
+    values: Mapping[str, NDArray[np.float32]]
+    labels: NDArray[np.int_]
+    domains: Sequence[str]
+    classes: Sequence[str]
+
+
+@torch.no_grad()
+def extract_features(
+    config: Config,
+    checkpoint: str | Path,
+    splits: Sequence[str] = ('val', 'test'),
+    device: str = 'cpu',
+) -> Features:
+    """Run the encoders and the fusion over whole splits.
+
+    Args:
+        config: Training config.
+        checkpoint: File to load.
+        splits: ``'val'`` for the source domains, ``'test'`` for the target.
+        device: Torch device.
+
+    Returns:
+        The features, in the order of the splits.
+    """
+    init_default_scope(config.get('default_scope', 'mmaction'))
+    model: Any = MODELS.build(config.model)
+    load_checkpoint(model, str(checkpoint), map_location='cpu')
+    model.to(device).eval()
+    parts: dict[str, list[torch.Tensor]] = {}
+    labels: list[int] = []
+    domains: list[str] = []
+    classes: Sequence[str] = ()
+    for split in splits:
+        loader = Runner.build_dataloader(config[f'{split}_dataloader'])
+        classes = loader.dataset.metainfo.get('classes', ())
+        for batch in loader:
+            data = model.data_preprocessor(batch, False)
+            features = model.extract_feat(data['inputs'])
+            features = {**features, 'fused': model.fusion(features)}
+            for name, value in features.items():
+                parts.setdefault(name, []).append(value.float().cpu())
+            for sample in data['data_samples']:
+                labels.append(int(sample.gt_label))
+                domains.append(sample.domain)
+    return Features(
+        {name: torch.cat(part).numpy() for name, part in parts.items()},
+        np.array(labels),
+        domains,
+        classes,
+    )

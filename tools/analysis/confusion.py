@@ -1,0 +1,93 @@
+"""Confusion matrix, per-class and per-domain accuracy of a dump.
+
+    python tools/analysis/confusion.py work_dirs/.../test/predictions.pkl
+
+The dump is what ``test.py --dump`` writes; a benchmark writes one per cell.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+import mmgmp  # noqa: F401 (repairs MMAction2 before anything imports it)
+from mmgmp.apis.analysis import (
+    Predictions,
+    class_names,
+    find_cell,
+    find_origin,
+    read_predictions,
+)
+from mmgmp.visualization.benchmark_figures import plot_heat_map, save_figure
+
+
+def find_names(args: argparse.Namespace, predictions: Predictions) -> list:
+    """Return the class names, of a checkpoint if there is one."""
+    cell = find_cell(args.dump)
+    checkpoint = args.checkpoint
+    if checkpoint is None and cell is not None:
+        checkpoint = next(iter(sorted(cell.glob('*.pth'))), None)
+    if checkpoint is not None:
+        return class_names(checkpoint)
+    last = max(predictions.labels.max(), predictions.predicted.max())
+    return [f'class {number}' for number in range(last + 1)]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Read, print and draw."""
+    from sklearn.metrics import confusion_matrix
+
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add('dump', type=Path)
+    add('--out', type=Path, help='no ending; default beside the dump')
+    add('--branch', default='', help='modality; default the fused model')
+    add('--checkpoint', help='for the class names')
+    add('--corpus')
+    add('--seed', type=int)
+    add('--synthetic', action='store_true')
+    args = parser.parse_args(argv)
+    try:
+        origin = find_origin(args.dump, args.corpus, args.seed, args.synthetic)
+        predictions = read_predictions(args.dump, args.branch)
+    except (OSError, ValueError) as error:
+        print(f'confusion: {error}', file=sys.stderr)
+        return 2
+    names = find_names(args, predictions)
+    branch = args.branch or 'fused'
+    table = Table('', 'accuracy (%)', title=f'{origin.title}, {branch}')
+    groups = [names[label] for label in predictions.labels]
+    for keys in (predictions.domains, groups):
+        for key, accuracy in sorted(predictions.accuracy_by(keys).items()):
+            table.add_row(str(key), f'{100 * accuracy:.1f}')
+        table.add_section()
+    Console().print(table)
+    matrix = confusion_matrix(
+        predictions.labels,
+        predictions.predicted,
+        labels=range(len(names)),
+        normalize='true',
+    )
+    figure = plot_heat_map(
+        100 * matrix,
+        names,
+        names,
+        ('true class', 'predicted class (% of true)'),
+        f'{origin.title}, {branch}',
+        decimals=0,
+    )
+    out = args.out or args.dump.with_name(f'confusion_{branch}')
+    print(*save_figure(figure, out), sep='\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
