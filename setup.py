@@ -92,7 +92,7 @@ setup(
     # Named, even though it is the default: the editable install is then a
     # plain path entry, which mim and type checkers can follow.
     package_dir={'': '.'},
-    package_data={'mmgmp': ['py.typed']},
+    package_data={'mmgmp': ['py.typed', 'apis/benchmark/*.yml']},
     python_requires='>=3.10',
     install_requires=[
         'torch>=2.1',

@@ -14,7 +14,7 @@ model = dict(
     methods=[dict(type='CMRFMethod')],
 )
 custom_hooks = [
-    dict(type='TaskGradientHook'),
+    *_base_.custom_hooks,
     dict(
         type='TeacherHook', ema_type='StochasticWeightAverage', begin_iter=21
     ),

@@ -11,6 +11,6 @@ model = dict(
     methods=[dict(type='MBCDMethod')],
 )
 custom_hooks = [
-    dict(type='TaskGradientHook'),
+    *_base_.custom_hooks,
     dict(type='TeacherHook', momentum=0.02),
 ]

@@ -254,7 +254,8 @@ def test_train_and_test(config, modalities, batch_size, workplace, tmp_path):
     for modality in modalities:
         assert f'acc/top1_{modality}' in log
     (tmp_path / 'epoch_1.pth').unlink()
-    print(f'{config}: peak {trained:.1f} GiB training, {tested:.1f} testing')
+    with (workplace / 'memory.txt').open('a') as file:
+        file.write(f'{config}: {trained:.2f} GiB, test {tested:.2f}\n')
 
 
 def assert_only_the_last_stage_moved(state, modality, folder, log):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
+import mmengine
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ def load_published() -> Mapping[str, Any]:
         >>> sorted(load_published()['sources'])
         ['gmp', 'mbcd']
     """
-    text = files('mmgmp.apis.benchmark').joinpath('published.yml')
-    data: dict[str, Any] = yaml.safe_load(text.read_text(encoding='utf-8'))
+    path = Path(__file__).with_name('published.yml')
+    data: dict[str, Any] = mmengine.load(path)
     return data
 
 

@@ -9,9 +9,10 @@ from mmengine.optim import DefaultOptimWrapperConstructor
 
 from mmgmp.registry import OPTIM_WRAPPER_CONSTRUCTORS
 
+# With the scope, so that it is found whatever the default scope is.
 _TWINS = {
-    'OptimWrapper': 'GMPOptimWrapper',
-    'AmpOptimWrapper': 'AmpGMPOptimWrapper',
+    'OptimWrapper': 'mmaction.GMPOptimWrapper',
+    'AmpOptimWrapper': 'mmaction.AmpGMPOptimWrapper',
 }
 
 

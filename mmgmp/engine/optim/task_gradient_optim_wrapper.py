@@ -12,14 +12,13 @@ from mmengine.dist import broadcast_object_list, get_world_size
 from mmengine.logging import MessageHub, print_log
 from mmengine.optim import OptimWrapper
 from torch import Tensor, nn
-from torch.nn import Parameter
 
+from mmgmp.engine.optim.encoder_groups import EncoderGroups
 from mmgmp.engine.optim.gradients import (
     Gradients,
     accumulation_dtype,
     add_,
     backward_into,
-    by_dtype,
     explained_checkpointing,
     inner_product,
     scale_,
@@ -36,6 +35,7 @@ from mmgmp.engine.optim.strategies.base import (
     identity_coefficients,
 )
 from mmgmp.engine.optim.strategies.ratios import domain_ratio, semantic_ratio
+from mmgmp.engine.optim.window import Window
 from mmgmp.registry import MODULATIONS, OPTIM_WRAPPERS, PROJECTIONS
 from mmgmp.structures import (
     BatchSignals,
@@ -97,7 +97,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
 
     Example:
         >>> from mmgmp.structures import attach_task_losses
-        >>> w = Parameter(torch.tensor([1., 0.]))
+        >>> w = nn.Parameter(torch.tensor([1., 0.]))
         >>> wrapper = TaskGradientOptimWrapper(
         ...     torch.optim.SGD([w], lr=1.), projection=dict(
         ...         type='TaskProjection', rule='fixed_class'))
@@ -146,27 +146,13 @@ class TaskGradientOptimWrapper(OptimWrapper):
         self._refuse_sharding(optimizer)
         self._task_groups = self._group_tasks()
         self._check_selection()
-        self._encoders: dict[str, list[Parameter]] = {}
-        self._encoder_flat: list[Parameter] = []
-        self._encoder_parts: list[slice] = []
-        self._others: list[Parameter] = []
+        self._groups = EncoderGroups()
+        self._window = Window()
+        self._saved_window: dict[str, Any] | None = None
         self._unreached: set[str] = set()
         self._steps = 0
         self._shared_seed: int | None = None
         self._diagnostics: dict[str, Tensor] = {}
-        self._saved_window: dict[str, Any] | None = None
-        # What is gathered over the micro-batches of one optimizer step.
-        self._gradients: dict[Task, Gradients]
-        self._reductions: dict[Task, GradientReduction]
-        self._combined: Gradients | None
-        self._sums: dict[str, Tensor]
-        self._sizes: list[int]
-        self._divisor: int
-        self._seen: set[Task]
-        self._group_flags: HostCopy | None
-        self._rank_weight: Tensor
-        self._modulated: Coefficients | None
-        self._clear_window()
 
     # -- the step ---------------------------------------------------------
 
@@ -184,7 +170,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
             zero_kwargs: Passed to the optimizer's ``zero_grad``.
         """
         tasks = get_task_losses(loss)
-        self._set_encoders(tasks)
+        self._update_groups(tasks)
         self._restore_window()
         self._observe(tasks)
         is_boundary = self.should_sync()
@@ -209,7 +195,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
     def zero_grad(self, **kwargs: Any) -> None:
         """Clear the gradients and everything kept for this step."""
         super().zero_grad(**kwargs)
-        self._clear_window()
+        self._window = Window()
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
@@ -251,41 +237,40 @@ class TaskGradientOptimWrapper(OptimWrapper):
         device = self._device
         dtype = accumulation_dtype(device)
         count = 1 if tasks.num_samples is None else tasks.num_samples
-        self._sizes.append(count)
-        self._divisor = round(1 / self.scale_loss(1.0))
         if count:
             self._check_requirements(tasks)
-        attached = self._attached(tasks)
-        self._seen |= {
-            group[0]
-            for group in self._task_groups
-            if any(task in attached for task in group)
-        }
         sums = {'': torch.full((1,), count, dtype=dtype, device=device)}
         for task, confidences in tasks.confidences.items():
             sums[task.value] = torch.stack(
                 [
                     confidences[m].detach().to(dtype).sum()
-                    for m in self._encoders
+                    for m in self._groups.by_modality
                 ]
             )
         if self.modulation is not None:
             for name, value in self.modulation.observe(tasks).items():
                 sums[f'mean_{name}'] = value.detach().to(dtype)
-        for name, value in sums.items():
-            self._sums[name] = (
-                self._sums[name] + value if name in self._sums else value
-            )
+        attached = self._attached(tasks)
+        self._window.add(
+            count,
+            round(1 / self.scale_loss(1.0)),
+            sums,
+            [
+                group[0]
+                for group in self._task_groups
+                if any(task in attached for task in group)
+            ],
+        )
 
     def _reduce_signals(self) -> BatchSignals:
         """Sum over ranks, then form the ratios."""
-        local_count = self._sums['']
-        total, known = self._sums, None
+        local_count = self._window.sums['']
+        total, known = self._window.sums, None
         if get_world_size() > 1:
             total, known = self._sum_over_ranks()
         count = total['']
         # A batch without samples on all ranks gives 0 / 1, not NaN.
-        self._rank_weight = (local_count / count.clamp(min=1))[0]
+        self._window.rank_weight = (local_count / count.clamp(min=1))[0]
         ratios = []
         for index, (task, name, form) in enumerate(
             (
@@ -293,7 +278,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 (Task.DOMAIN, 'domain_ratio', domain_ratio),
             )
         ):
-            ratio = count.new_ones(len(self._encoders))
+            ratio = count.new_ones(len(self._groups.by_modality))
             if task.value in total:
                 formed = form(total[task.value])
                 ratio = (
@@ -309,7 +294,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
             if name.startswith('mean_')
         }
         return BatchSignals(
-            modalities=tuple(self._encoders),
+            modalities=tuple(self._groups.by_modality),
             semantic_ratio=ratios[0],
             domain_ratio=ratios[1],
             means=means,
@@ -327,15 +312,15 @@ class TaskGradientOptimWrapper(OptimWrapper):
         Returns:
             The sums, and which confidences any rank has.
         """
-        count = self._sums['']
-        known = [task.value in self._sums for task in _RATIO_TASKS]
-        groups = [group[0] in self._seen for group in self._task_groups]
+        count = self._window.sums['']
+        known = [task.value in self._window.sums for task in _RATIO_TASKS]
+        groups = [group[0] in self._window.seen for group in self._task_groups]
         values = {
             **{
-                t.value: count.new_zeros(len(self._encoders))
+                t.value: count.new_zeros(len(self._groups.by_modality))
                 for t in _RATIO_TASKS
             },
-            **self._sums,
+            **self._window.sums,
             'flags': count.new_tensor([float(x) for x in known + groups]),
         }
         names = sorted(values)
@@ -343,7 +328,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         parts = packed.split([len(values[n]) for n in names])
         total = dict(zip(names, parts, strict=True))
         flags = total.pop('flags')
-        self._group_flags = HostCopy(flags[len(known) :])
+        self._window.group_flags = HostCopy(flags[len(known) :])
         return total, flags[: len(known)]
 
     def _modulate(self, signals: BatchSignals) -> Coefficients:
@@ -380,7 +365,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         self._record('conflict', conflict)
         if not self.projection.is_active(signals.epoch):
             return coefficients
-        self._modulated = coefficients
+        self._window.modulated = coefficients
         return projected
 
     # -- differentiation --------------------------------------------------
@@ -395,32 +380,32 @@ class TaskGradientOptimWrapper(OptimWrapper):
             for group in self._task_groups
             if any(task in attached for task in group)
         ]
-        absent: Gradients = [None] * len(self._encoder_flat)
+        absent: Gradients = [None] * len(self._groups.flat)
         for index, group in enumerate(self._task_groups):
             key = group[0]
             if group in present:
-                self._gradients[key] = backward_into(
+                self._window.gradients[key] = backward_into(
                     self._scale(
                         loss
                         if len(present) == 1
                         else _sum_losses(attached, group)
                     ),
-                    self._encoder_flat,
-                    self._gradients.get(key, list(absent)),
-                    self._others,
+                    self._groups.flat,
+                    self._window.gradients.get(key, list(absent)),
+                    self._groups.others,
                     retain_graph=group != present[-1],
                 )
             if signals is None:
                 continue
-            if key in self._gradients:
-                self._even_out(self._gradients[key])
-            if self._group_flags is not None and (
-                self._group_flags.tolist()[index] > 0
+            if key in self._window.gradients:
+                self._window.even_out(self._window.gradients[key])
+            if self._window.group_flags is not None and (
+                self._window.group_flags.tolist()[index] > 0
             ):
-                self._reductions[key] = GradientReduction(
-                    self._encoder_flat,
-                    self._gradients.get(key, list(absent)),
-                    self._rank_weight,
+                self._window.reductions[key] = GradientReduction(
+                    self._groups.flat,
+                    self._window.gradients.get(key, list(absent)),
+                    self._window.rank_weight,
                 )
 
     def _differentiate_modalities(
@@ -434,12 +419,12 @@ class TaskGradientOptimWrapper(OptimWrapper):
         coefficients = self._modulate(signals)
         attached = self._attached(tasks)
         if not attached:
-            self._combined = [None] * len(self._encoder_flat)
+            self._window.combined = [None] * len(self._groups.flat)
             return
         gradients: Gradients = []
         total = _sum_losses(attached, tuple(Task))
-        backward_into(self._scale(total), [], [], self._others, True)
-        for index, parameters in enumerate(self._encoders.values()):
+        backward_into(self._scale(total), [], [], self._groups.others, True)
+        for index, parameters in enumerate(self._groups.by_modality.values()):
             weighted = torch.stack(
                 [
                     coefficients.of(task)[index].to(loss.dtype) * loss
@@ -451,9 +436,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 parameters,
                 [None] * len(parameters),
                 [],
-                retain_graph=index + 1 < len(self._encoders),
+                retain_graph=index + 1 < len(self._groups.by_modality),
             )
-        self._combined = gradients
+        self._window.combined = gradients
 
     def _differentiate_features(
         self, tasks: TaskLosses, signals: BatchSignals | None
@@ -461,16 +446,18 @@ class TaskGradientOptimWrapper(OptimWrapper):
         """Apply the rule at the encoders' outputs, then go back once."""
         attached = self._attached(tasks)
         if signals is None or (
-            attached and set(tasks.features) != set(self._encoders)
+            attached and set(tasks.features) != set(self._groups.by_modality)
         ):
             raise ValueError(
                 "level='feature' needs TaskLosses.features of shape (N, D_m) "
-                f'for the modalities {list(self._encoders)}, got '
+                f'for the modalities {list(self._groups.by_modality)}, got '
                 f'{list(tasks.features)}; use optim_wrapper.level='
                 "'parameter' for models whose losses reach an encoder by "
                 'other ways than its output'
             )
-        features = [tasks.features[m] for m in self._encoders if attached]
+        features = [
+            tasks.features[m] for m in self._groups.by_modality if attached
+        ]
         arrived: dict[Task, Gradients] = {}
         for task, loss in attached.items():
             arrived[task] = list(
@@ -483,9 +470,12 @@ class TaskGradientOptimWrapper(OptimWrapper):
             )
         if attached:
             total = _sum_losses(attached, tuple(Task))
-            backward_into(self._scale(total), [], [], self._others, True)
+            backward_into(
+                self._scale(total), [], [], self._groups.others, True
+            )
         products = self._products(
-            arrived, [slice(i, i + 1) for i in range(len(self._encoders))]
+            arrived,
+            [slice(i, i + 1) for i in range(len(self._groups.by_modality))],
         )
         if get_world_size() > 1:
             # Each rank's share of the batch carries its weight, squared.
@@ -493,7 +483,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 [products.classification, products.domain, products.cross]
             )
             products = GradientProducts(
-                *sum_over_ranks(local * self._rank_weight.square())
+                *sum_over_ranks(local * self._window.rank_weight.square())
             )
         weights = self._combine_rule(products, signals)
         outputs, combined = [], []
@@ -509,9 +499,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
         if outputs:
             with explained_checkpointing():
                 torch.autograd.backward(
-                    outputs, combined, inputs=self._encoder_flat
+                    outputs, combined, inputs=self._groups.flat
                 )
-        self._combined = [p.grad for p in self._encoder_flat]
+        self._window.combined = [p.grad for p in self._groups.flat]
 
     def _products(
         self, gradients: Mapping[Task, Gradients], parts: Sequence[slice]
@@ -535,15 +525,15 @@ class TaskGradientOptimWrapper(OptimWrapper):
 
     def _write_gradients(self, signals: BatchSignals) -> None:
         """Reduce, combine and hand the result to the optimizer."""
-        self._even_out([p.grad for p in self._others])
+        self._window.even_out([p.grad for p in self._groups.others])
         if get_world_size() > 1:
             self._reduce_plain()
-        combined = self._combined
+        combined = self._window.combined
         if combined is None:
             combined = self._combine(signals)
         self._check_reached(combined)
         for parameter, gradient in zip(
-            self._encoder_flat, combined, strict=True
+            self._groups.flat, combined, strict=True
         ):
             parameter.grad = gradient
         if self.modulation is not None and self.modulation.is_active(
@@ -556,7 +546,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
                         for p in parameters
                         if p.grad is not None and self.modulation.selects(p)
                     ]
-                    for m, parameters in self._encoders.items()
+                    for m, parameters in self._groups.by_modality.items()
                 },
                 signals,
             )
@@ -564,39 +554,33 @@ class TaskGradientOptimWrapper(OptimWrapper):
     def _reduce_plain(self) -> None:
         """Average the gradients of the heads, and finish the encoders'."""
         plain = GradientReduction(
-            self._others, [p.grad for p in self._others], self._rank_weight
+            self._groups.others,
+            [p.grad for p in self._groups.others],
+            self._window.rank_weight,
         )
         # In the order of the groups, so that every rank adds up alike.
-        self._gradients = {
+        self._window.gradients = {
             key: reduction.wait()
-            for key, reduction in self._reductions.items()
+            for key, reduction in self._window.reductions.items()
         }
-        if self._combined is not None:
-            self._combined = GradientReduction(
-                self._encoder_flat, self._combined, self._rank_weight
+        if self._window.combined is not None:
+            self._window.combined = GradientReduction(
+                self._groups.flat,
+                self._window.combined,
+                self._window.rank_weight,
             ).wait()
         for parameter, gradient in zip(
-            self._others, plain.wait(), strict=True
+            self._groups.others, plain.wait(), strict=True
         ):
             parameter.grad = gradient
-
-    def _even_out(self, gradients: Gradients) -> None:
-        """Turn sums over uneven micro-batches into means over samples."""
-        samples = sum(self._sizes)
-        planned = self._divisor * self._first_size
-        if samples in (0, planned):
-            return
-        present = [gradient for gradient in gradients if gradient is not None]
-        for group in by_dtype(present):
-            torch._foreach_mul_(group, planned / samples)
 
     def _check_reached(self, combined: Gradients) -> None:
         """Warn, once per encoder, if no loss has reached it."""
         for modality, part in zip(
-            self._encoders, self._encoder_parts, strict=True
+            self._groups.by_modality, self._groups.parts, strict=True
         ):
             if (
-                sum(self._sizes)
+                self._window.samples
                 and modality not in self._unreached
                 and all(gradient is None for gradient in combined[part])
             ):
@@ -613,18 +597,18 @@ class TaskGradientOptimWrapper(OptimWrapper):
 
     def _combine(self, signals: BatchSignals) -> Gradients:
         """Fold the kept task gradients into one per encoder, in place."""
-        parts = self._encoder_parts
-        if all(task in self._gradients for task in self._pair):
+        parts = self._groups.parts
+        if all(task in self._window.gradients for task in self._pair):
             weights = self._combine_rule(
-                self._products(self._gradients, parts), signals
+                self._products(self._window.gradients, parts), signals
             )
         else:
             weights = self._modulate(signals)
         self._inspect(signals)
         unpaired = self._unpaired()
-        total: Gradients = [None] * len(self._encoder_flat)
-        for task in list(self._gradients):
-            gradients = self._gradients.pop(task)
+        total: Gradients = [None] * len(self._groups.flat)
+        for task in list(self._window.gradients):
+            gradients = self._window.gradients.pop(task)
             if self.modulation is not None or self.projection is not None:
                 factor = weights.of(task)
                 for index, part in enumerate(parts):
@@ -633,8 +617,8 @@ class TaskGradientOptimWrapper(OptimWrapper):
                     paired = [g for g in scaled if id(g) not in unpaired]
                     if paired:
                         scale_(paired, factor[index])
-                    if alone and self._modulated is not None:
-                        scale_(alone, self._modulated.of(task)[index])
+                    if alone and self._window.modulated is not None:
+                        scale_(alone, self._window.modulated.of(task)[index])
             total = add_(total, gradients)
         return total
 
@@ -643,10 +627,12 @@ class TaskGradientOptimWrapper(OptimWrapper):
         if (
             self.projection is None
             or not self.projection.keeps_unpaired
-            or self._modulated is None
+            or self._window.modulated is None
         ):
             return set()
-        pairs = zip(*(self._gradients[t] for t in self._pair), strict=True)
+        pairs = zip(
+            *(self._window.gradients[t] for t in self._pair), strict=True
+        )
         return {
             id(first if second is None else second)
             for first, second in pairs
@@ -667,17 +653,17 @@ class TaskGradientOptimWrapper(OptimWrapper):
             for index in range(part.start, part.stop):
                 parts = [
                     gradient
-                    for gradients in self._gradients.values()
+                    for gradients in self._window.gradients.values()
                     if (gradient := gradients[index]) is not None
                 ]
-                if parts and modulation.selects(self._encoder_flat[index]):
+                if parts and modulation.selects(self._groups.flat[index]):
                     yield sum(parts[1:], start=parts[0])
 
         modulation.inspect(
             dict(
                 zip(
-                    self._encoders,
-                    map(totals, self._encoder_parts),
+                    self._groups.by_modality,
+                    map(totals, self._groups.parts),
                     strict=True,
                 )
             ),
@@ -689,7 +675,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         return [
             gradient
             for parameter, gradient in zip(
-                self._encoder_flat[part], gradients[part], strict=True
+                self._groups.flat[part], gradients[part], strict=True
             )
             if gradient is not None
             and (self.modulation is None or self.modulation.selects(parameter))
@@ -768,60 +754,15 @@ class TaskGradientOptimWrapper(OptimWrapper):
             and not self._acts_on_tensors
         )
 
-    def _set_encoders(self, tasks: TaskLosses) -> None:
-        """Find the parameter groups, and check them when they change."""
-        encoders = {
-            modality: [p for p in parameters if p.requires_grad]
-            for modality, parameters in tasks.encoder_parameters.items()
-        }
-        flat = [p for ps in encoders.values() for p in ps]
-        if list(encoders) != list(self._encoders) or [id(p) for p in flat] != [
-            id(p) for p in self._encoder_flat
-        ]:
-            self._change_encoders(encoders, flat)
-        # Each time: a hook may freeze or thaw a head.
-        own = {id(p) for p in flat}
-        self._others = [
-            p
-            for group in self.optimizer.param_groups
-            for p in group['params']
-            if p.requires_grad and id(p) not in own
-        ]
-
-    def _change_encoders(
-        self, encoders: dict[str, list[Parameter]], flat: list[Parameter]
-    ) -> None:
-        owner: dict[int, str] = {}
-        for modality, parameters in encoders.items():
-            if not parameters:
-                raise ValueError(
-                    f'encoder_parameters[{modality!r}] must hold a trainable '
-                    'parameter, got none; lower model.encoders.'
-                    f'{modality}.frozen_stages or drop the modality'
-                )
-            for parameter in parameters:
-                other = owner.setdefault(id(parameter), modality)
-                if other != modality:
-                    raise ValueError(
-                        'encoder_parameters must be disjoint, got a '
-                        f'parameter shared by {other!r} and {modality!r}; '
-                        'give each entry of model.encoders its own backbone'
-                    )
-        for key, gradients in self._gradients.items():
-            kept = {
-                id(p): g
-                for p, g in zip(self._encoder_flat, gradients, strict=True)
-            }
-            self._gradients[key] = [kept.get(id(p)) for p in flat]
-        self._encoders = encoders
-        self._encoder_flat = flat
-        self._encoder_parts = []
-        for parameters in encoders.values():
-            start = sum(part.stop - part.start for part in self._encoder_parts)
-            self._encoder_parts.append(slice(start, start + len(parameters)))
+    def _update_groups(self, tasks: TaskLosses) -> None:
+        """Read the parameter groups anew, and log them when they change."""
+        before = self._groups.flat
+        if not self._groups.update(tasks.encoder_parameters, self.optimizer):
+            return
+        self._window.follow(before, self._groups.flat)
         counts = ', '.join(
             f'{m}: {sum(p.numel() for p in ps):,} in {len(ps)} tensors'
-            for m, ps in encoders.items()
+            for m, ps in self._groups.by_modality.items()
         )
         print_log(
             f'Task gradients act on the encoders ({counts}); all other '
@@ -851,21 +792,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
                     'brings them to model.methods'
                 )
 
-    def _clear_window(self) -> None:
-        self._gradients = {}
-        self._reductions = {}
-        self._combined = None
-        self._sums = {}
-        self._sizes = []
-        self._divisor = 1
-        self._seen = set()
-        self._group_flags = None
-        self._rank_weight = torch.ones(())
-        self._modulated = None
-
     @property
     def _device(self) -> torch.device:
-        return self._encoder_flat[0].device
+        return self._groups.flat[0].device
 
     @property
     def _epoch(self) -> int:
@@ -883,19 +812,16 @@ class TaskGradientOptimWrapper(OptimWrapper):
             self._shared_seed = seed[0]
         return seed[0]
 
-    @property
-    def _first_size(self) -> int:
-        """Samples of the window's first batch that has any."""
-        return next((size for size in self._sizes if size), 0)
-
     # -- what the mixed-precision twin changes ----------------------------
 
     def _scale(self, loss: Tensor) -> Tensor:
         """Scale a loss before it is differentiated."""
         scaled: Tensor = self.scale_loss(loss)
-        if self._sizes[-1] != self._first_size:
-            scaled = scaled * (self._sizes[-1] / self._first_size)
-        return scaled
+        return (
+            scaled
+            if self._window.share == 1
+            else (scaled * self._window.share)
+        )
 
     def _unit_loss_scale(self) -> Tensor | float:
         """Return the factor by which gradients are too large."""
@@ -930,7 +856,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
 
         Example:
             >>> wrapper = TaskGradientOptimWrapper(
-            ...     torch.optim.SGD([Parameter(torch.ones(1))], lr=0.1))
+            ...     torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.1))
             >>> wrapper.read_diagnostics()
             {}
         """
@@ -941,7 +867,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
             if name == getattr(self, 'grad_name', None):
                 names.append(name)
             else:
-                names += [f'{name}_{m}' for m in self._encoders]
+                names += [f'{name}_{m}' for m in self._groups.by_modality]
         dtype = accumulation_dtype(self._device)
         packed = torch.cat(
             [value.to(dtype) for value in self._diagnostics.values()]
@@ -987,7 +913,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         super().load_state_dict(state_dict)
 
     def _window_state(self) -> dict[str, Any] | None:
-        if not self._sizes:
+        if not self._window.sizes:
             return None
         if get_world_size() > 1:
             print_log(
@@ -999,27 +925,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 level=logging.WARNING,
             )
             return None
-        position = self._positions()
-        kept = {
-            **{
-                task.value: (self._encoder_flat, gradients)
-                for task, gradients in self._gradients.items()
-            },
-            '': (self._others, [p.grad for p in self._others]),
-        }
         return {
             'inner_count': self._inner_count,
-            'sizes': list(self._sizes),
-            'seen': sorted(task.value for task in self._seen),
-            'sums': dict(self._sums),
-            'gradients': {
-                name: {
-                    position[id(p)]: g
-                    for p, g in zip(parameters, gradients, strict=True)
-                    if g is not None
-                }
-                for name, (parameters, gradients) in kept.items()
-            },
+            **self._window.state_dict(self._groups, self._positions()),
         }
 
     def _restore_window(self) -> None:
@@ -1027,39 +935,19 @@ class TaskGradientOptimWrapper(OptimWrapper):
         saved, self._saved_window = self._saved_window, None
         if not saved:
             return
-        if (
-            self._inner_count % self._accumulative_counts
-            != len(saved['sizes'])
-            or get_world_size() > 1
-        ):
-            print_log(
-                'The accumulation window of the checkpoint does not fit '
-                f'accumulative_counts={self._accumulative_counts} and '
-                f'{get_world_size()} ranks; its micro-batches are left out',
-                logger='current',
-                level=logging.WARNING,
+        gathered = self._inner_count % self._accumulative_counts
+        if gathered == len(saved['sizes']) and get_world_size() == 1:
+            self._window.load_state_dict(
+                saved, self._groups, self._positions()
             )
             return
-        position = self._positions()
-        self._sizes = list(saved['sizes'])
-        self._seen = {Task(value) for value in saved['seen']}
-        self._sums = {
-            name: value.to(self._device)
-            for name, value in saved['sums'].items()
-        }
-        for name, gradients in saved['gradients'].items():
-            parameters = self._encoder_flat if name else self._others
-            restored = [
-                gradients[position[id(p)]].to(p.device)
-                if position[id(p)] in gradients
-                else None
-                for p in parameters
-            ]
-            if name:
-                self._gradients[Task(name)] = restored
-                continue
-            for parameter, gradient in zip(parameters, restored, strict=True):
-                parameter.grad = gradient
+        print_log(
+            'The accumulation window of the checkpoint does not fit '
+            f'accumulative_counts={self._accumulative_counts} and '
+            f'{get_world_size()} ranks; its micro-batches are left out',
+            logger='current',
+            level=logging.WARNING,
+        )
 
     def _positions(self) -> dict[int, int]:
         """Number the optimizer's parameters, as its own state does."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from mmaction.structures import ActionDataSample
-from mmengine.model import BaseModel
+from mmengine.model import BaseModel, ModuleDict, ModuleList
 from torch import Tensor, nn
 
 from mmgmp.models.contributions import (
@@ -131,7 +131,9 @@ class AudioVisualRecognizer(BaseModel):
                 'model.encoders must name at least one modality, got none; '
                 'for example dict(video=dict(...), audio=dict(...))'
             )
-        self.encoders: Any = nn.ModuleDict(
+        # MMEngine's containers: PyTorch's would hide `init_weights` of what
+        # they hold, and so its pretrained weights.
+        self.encoders: Any = ModuleDict(
             {name: MODELS.build(dict(cfg)) for name, cfg in encoders.items()}
         )
         self.modalities = tuple(self.encoders)
@@ -151,7 +153,7 @@ class AudioVisualRecognizer(BaseModel):
         self.unimodal_heads = self._build_unimodal_heads(
             unimodal_heads, widths
         )
-        self.feature_transforms: Any = nn.ModuleList(
+        self.feature_transforms: Any = ModuleList(
             _build(config, in_channels=widths) for config in feature_transforms
         )
         check_transforms(self.feature_transforms)
@@ -647,9 +649,9 @@ class AudioVisualRecognizer(BaseModel):
 
     def _build_unimodal_heads(
         self, config: Config | None, widths: Mapping[str, int]
-    ) -> nn.ModuleDict:
+    ) -> ModuleDict:
         if config is None:
-            return nn.ModuleDict()
+            return ModuleDict()
         by_modality = (
             dict.fromkeys(self.modalities, config)
             if 'type' in config
@@ -660,7 +662,7 @@ class AudioVisualRecognizer(BaseModel):
                 'model.unimodal_heads must be one config or name the '
                 f'modalities {list(self.modalities)}, got {list(by_modality)}'
             )
-        return nn.ModuleDict(
+        return ModuleDict(
             {
                 m: _build(by_modality[m], in_channels=widths[m])
                 for m in self.modalities
@@ -669,8 +671,8 @@ class AudioVisualRecognizer(BaseModel):
 
     def _build_methods(
         self, configs: Sequence[Config], widths: Mapping[str, int]
-    ) -> nn.ModuleList:
-        return nn.ModuleList(
+    ) -> ModuleList:
+        return ModuleList(
             _build(
                 config,
                 in_channels=widths,

@@ -88,7 +88,7 @@ def test_one_decision_per_step_and_two_buffers_until_then():
     for step in range(6):
         wrapper.update_params(model.loss(toy_data(4, seed=step)))
         assert len(calls) == (step + 1) // 3
-        buffers = wrapper._gradients
+        buffers = wrapper._window.gradients
         is_open = (step + 1) % 3 != 0
         assert len(buffers) == (2 if is_open else 0)
         assert all(p.grad is None for p in model.encoders.parameters())

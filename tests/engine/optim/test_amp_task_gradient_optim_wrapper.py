@@ -100,7 +100,7 @@ def test_an_overflow_skips_the_step_and_leaves_nothing_behind(bad, micro):
     for name, value in clean.items():
         assert torch.equal(model.state_dict()[name], value), name
     assert wrapper.loss_scaler.get_scale() == 512
-    assert wrapper._gradients == {}
+    assert wrapper._window.gradients == {}
     assert all(p.grad is None for p in model.parameters())
 
     other, fresh = build(**options)

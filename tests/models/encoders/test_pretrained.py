@@ -5,7 +5,8 @@ import torch
 
 from mmgmp.models.encoders import ModalityEncoder
 from mmgmp.models.encoders.pretrained import read_pretrained
-from mmgmp.testing.toy_configs import toy_slowfast
+from mmgmp.registry import MODELS
+from mmgmp.testing.toy_configs import toy_recognizer, toy_slowfast
 
 AUDIO = dict(type='ResNet', depth=18, in_channels=1)
 
@@ -49,6 +50,19 @@ def test_every_tensor_is_loaded(config, channels_last, tmp_path):
     trained = {n for n, p in encoder.named_parameters() if p.requires_grad}
     assert trained
     assert all('layer4' in name for name in trained)
+
+
+def test_the_model_hands_its_encoders_their_weights(tmp_path):
+    """Through ``init_weights`` of the whole model, as the runner calls it."""
+    weights = weights_of(AUDIO)
+    config = toy_recognizer(('audio',))
+    config['encoders']['audio']['pretrained'] = save(
+        tmp_path / 'a.pth', weights
+    )
+    model = MODELS.build(config)
+    model.init_weights()
+    state = model.encoders['audio'].backbone.state_dict()
+    assert all(torch.equal(state[name], weights[name]) for name in weights)
 
 
 def test_building_needs_no_file():

@@ -1,0 +1,16 @@
+# CMRF with GMP.
+_base_ = 'cmrf_slowfast-r101-r18_1xb16-concat-20e_hac-ac-to-h.py'
+model = dict(
+    domain_head=dict(
+        _delete_=True, type='DomainDiscriminatorHead', num_domains=2
+    )
+)
+optim_wrapper = dict(
+    modulation=dict(
+        _delete_=True,
+        type='DecoupledModulation',
+        alpha_k=0.5,
+        alpha_p=0.5,
+    ),
+    projection=dict(_delete_=True, type='TaskProjection'),
+)

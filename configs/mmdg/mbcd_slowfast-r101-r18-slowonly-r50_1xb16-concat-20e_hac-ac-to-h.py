@@ -1,0 +1,14 @@
+# MBCD: averaged teacher, modality dropout, gradient consistency.
+_base_ = '../modalities/erm_slowfast-r101-r18-slowonly-r50_1xb16-concat-20e_hac-ac-to-h.py'
+model = dict(
+    unimodal_heads=dict(
+        type='MLPClassifierHead', num_classes=7, hidden_channels=512
+    ),
+    feature_transforms=[dict(type='FeatureNorm')],
+    forward_plan=dict(type='InnerStepPlan', step_size=1e-4),
+    methods=[dict(type='MBCDMethod')],
+)
+custom_hooks = [
+    *_base_.custom_hooks,
+    dict(type='TeacherHook', momentum=0.001),
+]

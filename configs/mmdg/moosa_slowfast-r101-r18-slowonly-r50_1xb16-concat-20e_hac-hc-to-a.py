@@ -1,0 +1,23 @@
+# MOOSA: entropy weighting, jigsaw, masked translation.
+_base_ = '../modalities/erm_slowfast-r101-r18-slowonly-r50_1xb16-concat-20e_hac-hc-to-a.py'
+model = dict(
+    unimodal_heads=dict(
+        video=dict(
+            type='MLPClassifierHead',
+            num_classes=7,
+            hidden_channels=0,
+        ),
+        audio=dict(
+            type='MLPClassifierHead',
+            num_classes=7,
+            hidden_channels=0,
+            dropout=0.0,
+        ),
+        flow=dict(
+            type='MLPClassifierHead',
+            num_classes=7,
+            hidden_channels=0,
+        ),
+    ),
+    methods=[dict(type='MOOSAMethod')],
+)

@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+
+import pytest
+
+from mmgmp.apis.benchmark import (
+    BenchmarkRunner,
+    collect_results,
+    list_cells,
+)
+from mmgmp.apis.benchmark.cell_state import State
+
+from .toy import PLAN, calls, make_toy, toy_launch, toy_plan
+
+FORK = multiprocessing.get_context('fork')
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr('mmgmp.apis.benchmark.runner._POLL_SECONDS', 0.02)
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return make_toy(tmp_path / 'toy')
+
+
+def runner(toy, **kwargs):
+    events = []
+    made = BenchmarkRunner(
+        toy_plan(toy), toy_launch(toy), report=events.append, **kwargs
+    )
+    return made, events
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, 'it did not happen in time'
+        time.sleep(0.02)
+
+
+def is_alive(pid):
+    """Whether a process runs; a zombie that nobody waits for does not."""
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def test_every_cell_is_trained_and_tested_once(toy):
+    made, events = runner(toy, slots=[{}, {}])
+    assert made.run()
+    assert len(calls(toy)) == 16
+    assert len(set(calls(toy))) == 16
+    assert sum(event.what == 'done' for event in events) == 8
+
+    again, events = runner(toy)
+    assert again.run()
+    assert events == []
+    assert len(calls(toy)) == 16
+
+
+@pytest.mark.parametrize('slots', [1, 2])
+def test_no_more_processes_than_slots(slots, toy):
+    made, _ = runner(toy, slots=[{}] * slots)
+    seen = []
+    made.run(lambda: seen.append(len(made.jobs)))
+    assert max(seen) == slots
+
+
+def test_results_are_paired_by_seed_and_averaged(toy):
+    made, _ = runner(toy)
+    made.run()
+    plan = toy_plan(toy)
+    (table,) = collect_results(plan, list_cells(plan)).tables
+    erm, gmp = table.rows
+    assert table.columns == ('H', 'A', 'avg')
+    assert erm.summaries['H'].mean == pytest.approx(51)
+    assert gmp.summaries['avg'].mean == pytest.approx(75.5)
+    difference = gmp.differences['ERM']['avg']
+    assert difference.mean == pytest.approx(25)
+    assert difference.n == 2
+    assert erm.differences == {}
+
+
+def test_the_best_epoch_is_reported_with_its_validation(toy):
+    made, _ = runner(toy)
+    made.run()
+    plan = toy_plan(toy)
+    run = collect_results(plan, list_cells(plan)).runs[0]
+    assert run.metrics['val/acc/top1'] == 0.5
+    assert run.metrics['val/acc/top1_video'] == 0.1
+
+
+def test_a_failure_is_kept_and_not_retried_by_itself(toy):
+    fail = toy / 'template/fail'
+    fail.write_text('GMP/H/seed-1')
+    made, events = runner(toy)
+    assert not made.run()
+    (failed,) = [event for event in events if event.what == 'failed']
+    assert failed.name == 'GMP/H/seed-1'
+    with open(failed.detail) as log:
+        assert 'the toy is broken' in log.read()
+    (files,) = [f for f in made.cells() if f.state() is State.FAILED]
+    assert files.failure()['code'] == 3
+
+    fail.unlink()
+    before = len(calls(toy))
+    assert not runner(toy, resume=True)[0].run()
+    assert len(calls(toy)) == before
+    assert runner(toy, retry_failed=True)[0].run()
+    assert calls(toy)[before:] == ['GMP/H/seed-1', 'GMP/H/seed-1/test']
+
+
+def test_a_process_that_writes_nothing_has_failed(toy):
+    for path in (toy / 'template').glob('*.pth'):
+        path.unlink()
+    made, _ = runner(toy)
+    assert not made.run()
+    failure = made.cells()[0].failure()
+    assert failure['code'] == 'ended without a complete result'
+
+
+def test_a_killed_runner_is_continued(toy):
+    """The process that outlives it is waited for and its work counts."""
+    slow = toy / 'template/slow'
+    slow.write_text('ERM/A/seed-0')
+    first = FORK.Process(target=runner(toy)[0].run)
+    first.start()
+    wait_for((toy / 'template/waiting').exists)
+    first.kill()
+    first.join()
+    stray = int((toy / 'work/ERM/A/seed-0/.lock').read_text())
+    assert is_alive(stray)
+
+    with pytest.raises(RuntimeError, match='1 cells were interrupted.*ERM/A'):
+        runner(toy)
+    second, _ = runner(toy, resume=True)
+
+    def release():
+        if 'ERM/A/seed-0' in second.busy and len(calls(toy)) > 12:
+            slow.unlink(missing_ok=True)
+
+    assert second.run(release)
+    assert calls(toy).count('ERM/A/seed-0') == 1
+    assert len(calls(toy)) == 16
+
+
+def test_a_killed_runner_whose_process_died_too(toy):
+    (toy / 'template/slow').write_text('ERM/A/seed-0')
+    first = FORK.Process(target=runner(toy)[0].run)
+    first.start()
+    wait_for((toy / 'template/waiting').exists)
+    first.kill()
+    first.join()
+    stray = int((toy / 'work/ERM/A/seed-0/.lock').read_text())
+    os.killpg(stray, 9)
+    (toy / 'template/slow').unlink()
+    assert runner(toy, resume=True)[0].run()
+    assert calls(toy).count('ERM/A/seed-0') == 2
+
+
+def test_a_signal_stops_the_processes(toy):
+    (toy / 'template/slow').write_text('ERM/H/seed-0')
+    first = FORK.Process(target=runner(toy)[0].run)
+    first.start()
+    wait_for((toy / 'template/waiting').exists)
+    pid = int((toy / 'work/ERM/H/seed-0/.lock').read_text())
+    first.terminate()
+    first.join(20)
+    assert first.exitcode not in (None, 0)
+    assert not is_alive(pid)
+    states = [files.state() for files in list_cells(toy_plan(toy))]
+    assert states.count(State.INTERRUPTED) == 1
+    assert State.FAILED not in states
+
+
+def test_two_runners_share_a_work_directory(toy):
+    other = FORK.Process(target=runner(toy)[0].run)
+    made, _ = runner(toy)
+    other.start()
+    assert made.run()
+    other.join(20)
+    assert other.exitcode == 0
+    assert sorted(calls(toy)) == sorted(set(calls(toy)))
+    assert len(calls(toy)) == 16
+
+
+def test_cells_of_other_settings_are_refused(toy):
+    runner(toy)[0].run()
+    plan = toy_plan(toy, overrides={'train_cfg.max_epochs': 3})
+    with pytest.raises(ValueError, match='other settings in 8 files'):
+        BenchmarkRunner(plan, toy_launch(toy))
+
+
+def test_only_the_tested_checkpoint_is_kept_on_request(tmp_path):
+    toy = make_toy(tmp_path / 'toy', PLAN + 'keep: best\n')
+    runner(toy)[0].run()
+    left = {path.name for path in (toy / 'work/GMP/H/seed-0').glob('*.pth')}
+    assert left == {'best_acc_top1_epoch_1.pth'}
+    assert runner(toy)[0].run()
+
+
+def test_a_search_tests_only_what_source_validation_chose(tmp_path):
+    plan = PLAN.replace('seeds: [0, 1]', 'seeds: [0]')
+    plan = plan.replace('targets: {H: h, A: a}', 'targets: {H: h}')
+    plan += 'search: {trials: 2, reruns: 1}\n'
+    toy = make_toy(tmp_path / 'toy', plan)
+    assert runner(toy)[0].run()
+    tested = [call for call in calls(toy) if call.endswith('/test')]
+    # All validations are equal here, so the default configuration wins.
+    assert sorted(tested) == [
+        f'{method}/H/{cell}/test'
+        for method in ('ERM', 'GMP')
+        for cell in ('rerun/seed-3', 'trial-00/seed-0')
+    ]
+    results = collect_results(toy_plan(toy), list_cells(toy_plan(toy)))
+    (table,) = results.tables
+    assert [row.summaries['H'].n for row in table.rows] == [2, 2]
