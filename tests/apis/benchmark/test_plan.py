@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmgmp.apis.benchmark import list_cells, load_plan
+from mmgmp.apis.benchmark.cells import (
+    Cell,
+    draw_settings,
+    plan_cells,
+    select_trial,
+)
+from mmgmp.apis.benchmark.commands import _cfg_options
+
+from .toy import PLAN, make_toy, toy_plan
+
+ROOT = Path(__file__).resolve().parents[3]
+SHIPPED = sorted((ROOT / 'configs/plans').glob('*.yml'))
+SEARCH = """
+search: {trials: 3, reruns: 2, seed: 7}
+parameters: {alpha: a.b}
+"""
+SPACE = 'GMP: {config: "gmp_{target}.py", space: {alpha: [0, 1]}}'
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return make_toy(tmp_path / 'toy')
+
+
+def unknown(cell: Cell) -> None:
+    return None
+
+
+def names(plan, validation=unknown):
+    return [cell.name for cell in plan_cells(plan, validation)]
+
+
+def searched(tmp_path):
+    text = PLAN.replace('GMP: gmp_{target}.py', SPACE)
+    text = text.replace('targets: {H: h, A: a}', 'targets: {H: h}')
+    return toy_plan(make_toy(tmp_path / 'toy', text + SEARCH))
+
+
+def test_the_grid_is_methods_by_targets_by_seeds(toy):
+    assert names(toy_plan(toy)) == [
+        f'{method}/{target}/seed-{seed}'
+        for method in ('ERM', 'GMP')
+        for target in 'HA'
+        for seed in (0, 1)
+    ]
+
+
+def test_the_narrower_override_wins(tmp_path):
+    text = PLAN.replace(
+        'GMP: gmp_{target}.py',
+        'GMP: {config: "gmp_{target}.py", overrides: {a: {b: 1}, c: 1, d: 1}}',
+    ).replace('{H: h', '{H: {name: h, overrides: {c: 2, d: 2}}')
+    toy = make_toy(tmp_path / 'toy', text + 'overrides: {d: 3}\n')
+    cells = plan_cells(toy_plan(toy, overrides={'e': 4}), unknown)
+    (cell,) = [c for c in cells if c.name == 'GMP/H/seed-0']
+    assert cell.overrides == {'a.b': 1, 'c': 2, 'd': 3, 'e': 4}
+    assert cell.config.name == 'gmp_h.py'
+
+
+def test_a_sweep_adds_each_combination_once(tmp_path):
+    sweep = 'sweep: [{a: [0, 1], b: [0, 1]}, {b: [1], a: [1, 2]}]'
+    text = PLAN.replace(
+        'GMP: gmp_{target}.py',
+        f'GMP: {{config: "gmp_{{target}}.py", {sweep}}}',
+    )
+    plan = toy_plan(make_toy(tmp_path / 'toy', text))
+    cells = [c for c in plan_cells(plan, unknown) if c.role == 'sweep']
+    assert len(cells) == 5 * 2 * 2
+    assert cells[0].name == 'GMP/H/a=0-b=0/seed-0'
+    assert cells[0].overrides == {'a': 0, 'b': 0}
+
+
+def test_trials_are_only_trained(tmp_path):
+    cells = plan_cells(searched(tmp_path), unknown)
+    assert len(cells) == 2 * 4
+    assert {cell.stages for cell in cells} == {('train',)}
+    assert [cell.seed for cell in cells[:4]] == [0, 1, 2, 3]
+    assert cells[4].settings == {}
+    drawn = [cell.settings['alpha'] for cell in cells[5:]]
+    assert cells[5].overrides['a.b'] == drawn[0]
+    assert all(0 <= value <= 1 for value in drawn)
+    assert all(round(value, 1) == value for value in drawn)
+
+
+def test_the_best_source_validation_is_run_again(tmp_path):
+    plan = searched(tmp_path)
+    trials = {c.name: c for c in plan_cells(plan, unknown)}
+    best = 'GMP/H/trial-02/seed-2'
+    cells = plan_cells(plan, lambda cell: float(cell.name == best))
+    reruns = [c for c in cells if c.role == 'rerun' and c.method == 'GMP']
+    (winner,) = [c for c in cells if c.role == 'winner' and c.method == 'GMP']
+    assert winner.name == best
+    assert winner.stages == ('train', 'test')
+    assert [c.seed for c in reruns] == [4, 5]
+    assert {c.settings['alpha'] for c in reruns} == {
+        trials[best].settings['alpha']
+    }
+
+
+def test_a_search_waits_for_all_its_trials(tmp_path):
+    plan = searched(tmp_path)
+    cells = plan_cells(
+        plan, lambda cell: None if cell.seed == 3 else float(cell.seed)
+    )
+    assert {cell.role for cell in cells} == {'trial'}
+
+
+def test_a_tie_keeps_the_default():
+    assert select_trial([0.5, 0.4, 0.5]) == 0
+
+
+def test_choices_are_drawn_from(fixed_seed):
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    space = {'k': {'choices': [4, 8, 12]}}
+    drawn = {draw_settings(space, rng)['k'] for _ in range(50)}
+    assert drawn == {4, 8, 12}
+
+
+def test_options_read_back_as_they_were():
+    from argparse import ArgumentParser
+
+    from mmengine.config import DictAction
+
+    values = {'a.b': [0.5, 1], 'c': None, 'd': ['human'], 'e': True, 'f': 'x'}
+    parser = ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    assert parser.parse_args(_cfg_options(values)).cfg_options == values
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'message'),
+    [
+        ('seeds: [0, 1]', 'seeds: [0, 0]', 'seeds must be a list of diff'),
+        ('corpus: toys', 'korpus: toys', r"no keys but .* got \['korpus'\]"),
+        ('corpus: toys', '', 'corpus must be in the plan'),
+        ('[ERM]', '[AGM]', r"compare_to must be one of \['ERM', 'GMP'\]"),
+        (
+            'ERM: erm_{target}.py',
+            'ERM: {config: a.py, space: {x: 1}}',
+            r'methods.ERM.space.x must be \[low, high\]',
+        ),
+        ('title: Toy', 'checkpoint: oracle', 'checkpoint must be one of'),
+        ('title: Toy', 'search: {trials: -1}', 'must be >= 0, got -1 and 2'),
+        ('title: Toy', 'evaluations: {val: a.py}', 'must not be named'),
+    ],
+)
+def test_a_plan_that_cannot_be_used(old, new, message, tmp_path):
+    toy = make_toy(tmp_path / 'toy', PLAN.replace(old, new))
+    with pytest.raises(ValueError, match=message):
+        toy_plan(toy)
+
+
+def test_a_missing_config_is_named(tmp_path):
+    toy = make_toy(tmp_path / 'toy', PLAN.replace('gmp_', 'gnp_'))
+    with pytest.raises(FileNotFoundError, match=r'methods.GMP.*gnp_h\.py'):
+        list_cells(toy_plan(toy))
+
+
+def test_a_missing_plan_names_where_plans_are(tmp_path):
+    with pytest.raises(FileNotFoundError, match='configs/plans'):
+        load_plan(tmp_path / 'none.yml')
+
+
+@pytest.mark.parametrize('path', SHIPPED, ids=lambda path: path.stem)
+def test_shipped_plans_name_configs_that_are_there(path):
+    plan = load_plan(path)
+    cells = list_cells(plan)
+    assert len(cells) >= 18
+    assert plan.synthetic is ('mini' in path.stem)
+    for choice in plan.evaluations.values():
+        assert (path.parent / choice.name).is_file()
+
+
+def test_every_table_has_a_plan_for_every_corpus():
+    stems = {path.stem for path in SHIPPED}
+    for corpus in ('mini-hac', 'hac', 'epic'):
+        for table in range(1, 6):
+            assert f'{corpus}_table{table}' in stems
