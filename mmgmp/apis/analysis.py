@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import Runner
+from mmengine.runner.checkpoint import load_state_dict
 from numpy.typing import NDArray
 
+from mmgmp.apis.modality_order import restore_encoders, trained_order
 from mmgmp.registry import MODELS
 
 
@@ -207,8 +209,15 @@ def extract_features(
         The features, in the order of the splits.
     """
     init_default_scope(config.get('default_scope', 'mmaction'))
-    model: Any = MODELS.build(config.model)
-    load_checkpoint(model, str(checkpoint), map_location='cpu')
+    state = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    order = trained_order(state['state_dict'])
+    model: Any = MODELS.build(
+        {
+            **config.model,
+            'encoders': restore_encoders(config.model.encoders, order),
+        }
+    )
+    load_state_dict(model, state['state_dict'])
     model.to(device).eval()
     parts: dict[str, list[torch.Tensor]] = {}
     labels: list[int] = []

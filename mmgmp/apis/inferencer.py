@@ -10,11 +10,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 from mmaction.structures import ActionDataSample
+from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
 
 from mmgmp.apis.clip_inputs import SAMPLE_RATE, as_clip, clip_sources
+from mmgmp.apis.modality_order import (
+    restore_encoders,
+    restore_pipeline,
+    trained_order,
+)
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
 from mmgmp.registry import INFERENCERS
 from mmgmp.visualization.prediction_video import write_prediction_video
@@ -234,6 +241,21 @@ class MMGMPInferencer(BaseInferencer):
 
     # -- construction -----------------------------------------------------
 
+    def _init_model(
+        self, cfg: Any, weights: str | None, device: str = 'cpu'
+    ) -> Any:
+        if weights is None:
+            return super()._init_model(cfg, weights, device)
+        state = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
+        if not cfg:
+            text = state['message_hub']['runtime_info']['cfg']
+            cfg.update(Config.fromstring(text, file_format='.py')._cfg_dict)
+        # Assigned, as updating a dict in place keeps its order.
+        cfg.model['encoders'] = restore_encoders(
+            cfg.model.encoders, trained_order(state.get('state_dict', state))
+        )
+        return super()._init_model(cfg, weights, device)
+
     def _load_weights_to_model(
         self, model: Any, checkpoint: dict[str, Any] | None, cfg: Any
     ) -> None:
@@ -244,7 +266,8 @@ class MMGMPInferencer(BaseInferencer):
     def _init_pipeline(self, cfg: Any) -> Any:
         transforms = cfg.test_dataloader.dataset.pipeline
         return build_pipeline(
-            'pipeline', [_reading_files(dict(t)) for t in transforms]
+            'pipeline',
+            [_reading_files(restore_pipeline(t)) for t in transforms],
         )
 
     def _init_visualizer(self, cfg: Any) -> None:  # noqa: ARG002

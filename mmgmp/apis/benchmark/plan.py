@@ -12,9 +12,10 @@ from mmengine.config import Config
 Overrides = dict[str, Any]
 
 _KEYS = (
-    'title', 'corpus', 'synthetic', 'names', 'methods', 'targets', 'modalities',
-    'seeds', 'overrides', 'parameters', 'search', 'evaluations', 'metrics',
-    'compare_to', 'published', 'checkpoint', 'keep', 'work_dir',
+    'title', 'corpus', 'synthetic', 'names', 'methods', 'targets',
+    'modalities', 'seeds', 'overrides', 'parameters', 'search',
+    'evaluations', 'metrics', 'compare_to', 'published', 'checkpoint',
+    'keep', 'work_dir',
 )  # fmt: skip
 _METHOD_KEYS = ('config', 'overrides', 'space', 'sweep')
 _SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle')

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from mmengine.model import BaseModel, MMDistributedDataParallel
 from torch import nn
 
-from mmgmp.engine.optim import TaskGradientOptimWrapper
+from mmgmp.engine.optim import TaskGradientOptimWrapper, reduction
 from mmgmp.structures import (
     Task,
     TaskLosses,
@@ -21,6 +21,7 @@ from mmgmp.structures import (
 from mmgmp.testing.toy_configs import toy_batch, toy_recognizer
 from tests.processes import run_ranks
 
+from .test_accumulation import LiveBytes, Wide
 from .toy import ToyModel, take, toy_data
 
 STEPS = 4
@@ -174,6 +175,7 @@ def train_all(rank: int, world_size: int):
         results['events'] = record_events()
         results['window'] = save_within_a_window()
         results['buffers'] = broadcast_buffers(rank)
+        results['copies'] = count_copies()
     return results
 
 
@@ -267,6 +269,21 @@ def broadcast_buffers(rank: int) -> list[torch.Tensor]:
         )
         driven.train_step(data, wrapper)
     return means
+
+
+def count_copies() -> float:
+    """Most gradients alive at once, in copies of the encoders."""
+    model = Wide()
+    wrapper = TaskGradientOptimWrapper(
+        torch.optim.SGD(model.parameters(), lr=0.1),
+        projection=dict(type='TaskProjection', rule='fixed_class'),
+    )
+    loss = model.loss()
+    size, reduction._BUCKET_BYTES = reduction._BUCKET_BYTES, 2**18
+    with LiveBytes() as live:
+        wrapper.update_params(loss)
+    reduction._BUCKET_BYTES = size
+    return live.peak / model.nbytes
 
 
 @pytest.fixture(scope='module')
@@ -363,6 +380,12 @@ def test_every_step_starts_from_the_buffers_of_rank_0(ranks):
     for result in ranks[2]:
         for step, mean in enumerate(result['buffers']):
             assert torch.equal(mean, torch.full_like(mean, 10 * step))
+
+
+def test_buckets_take_the_gradients_over(ranks):
+    """Beside the two copies, one of eight buckets is filled at a time."""
+    for result in ranks[2]:
+        assert 2 <= result['copies'] < 2.2
 
 
 def test_ranks_save_no_window_that_they_do_not_all_have(ranks):

@@ -1,0 +1,203 @@
+"""Inference on real files and arrays with a small untrained model."""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+
+from mmgmp.apis import MMGMPInferencer
+from mmgmp.apis.clip_inputs import read_sound
+from mmgmp.registry import INFERENCERS, MODELS
+from mmgmp.testing.media import write_video
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = 'gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
+CLASSES = ['sleeping', 'watching tv', 'eating', 'drinking', 'swimming',
+           'running', 'opening door']  # fmt: skip
+RNG = np.random.default_rng(0)
+FRAMES = RNG.integers(0, 255, (40, 64, 64, 3), np.uint8)
+WAVE = RNG.uniform(-0.5, 0.5, 32000).astype(np.float32)
+
+
+def write_clip(path, frames, wave, fps=24):
+    """An mp4 file with picture and sound."""
+    with av.open(str(path), 'w') as container:
+        video = container.add_stream('mpeg4', rate=Fraction(fps))
+        video.height, video.width = frames.shape[1:3]
+        video.pix_fmt = 'yuv420p'
+        sound = container.add_stream('aac', rate=16000)
+        sound.layout = 'mono'
+        for image in frames:
+            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(wave[None], 'fltp', 'mono')
+        frame.sample_rate = 16000
+        container.mux(sound.encode(frame))
+        container.mux(sound.encode(None))
+
+
+@pytest.fixture(scope='module')
+def media(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('media')
+    write_clip(folder / 'sound.mp4', FRAMES, WAVE)
+    write_video(folder / 'silent.mp4', FRAMES, 24)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    config = Config.fromfile(ROOT / 'configs' / NAME)
+    torch.manual_seed(0)
+    with DefaultScope.overwrite_default_scope('mmaction'):
+        model = MODELS.build(config.model)
+    path = tmp_path_factory.mktemp('model') / 'model.pth'
+    state = {
+        'state_dict': model.state_dict(),
+        'meta': {'dataset_meta': {'classes': CLASSES}},
+        'message_hub': {'runtime_info': {'cfg': config.pretty_text}},
+    }
+    torch.save(state, path)
+    return str(path)
+
+
+@pytest.fixture(scope='module')
+def inferencer(checkpoint):
+    return MMGMPInferencer(weights=checkpoint, device='cpu')
+
+
+def test_it_is_registered():
+    assert INFERENCERS.get('MMGMPInferencer') is MMGMPInferencer
+
+
+def test_a_file_with_sound(inferencer, media):
+    (found,) = inferencer(str(media / 'sound.mp4'))['predictions']
+    assert found['name'] == CLASSES[found['label']]
+    assert found['score'] == max(found['scores'].values())
+    assert list(found['scores']) == CLASSES
+    assert sum(found['scores'].values()) == pytest.approx(1)
+    assert list(found['modality_scores']) == ['video', 'audio']
+    assert found['missing'] == []
+
+
+def test_a_file_without_sound_says_so(inferencer, media, caplog):
+    with caplog.at_level(logging.INFO):
+        (found,) = inferencer(media / 'silent.mp4')['predictions']
+    assert found['missing'] == ['audio']
+    assert list(found['modality_scores']) == ['video']
+
+
+def test_a_missing_sound_is_zeros_not_silence(inferencer, media):
+    (without,) = inferencer({'video': FRAMES, 'audio': None})['predictions']
+    silence = np.zeros(32000, np.float32)
+    (silent,) = inferencer((FRAMES, silence))['predictions']
+    assert without['scores'] != silent['scores']
+    model = inferencer.model
+    assert model.missing_modalities == {}
+    data = next(iter(inferencer.preprocess(
+        inferencer._inputs_to_list((FRAMES, silence))
+    )))  # fmt: skip
+    inputs = model.data_preprocessor(data, False)['inputs']
+    features = model.encode(inputs)
+    features['audio'] = torch.zeros_like(features['audio'])
+    scores = model.cls_head(model.fusion(features)).softmax(1)[0]
+    assert list(without['scores'].values()) == pytest.approx(
+        scores.tolist(), abs=1e-5
+    )
+
+
+def test_arrays_equal_the_file_they_come_from(inferencer, media):
+    """Up to the losses of the sound's compression, here none: decoded."""
+    with av.open(str(media / 'sound.mp4')) as container:
+        frames = np.stack(
+            [f.to_ndarray(format='rgb24') for f in container.decode(video=0)]
+        )
+    wave = read_sound(media / 'sound.mp4')
+    (of_file,) = inferencer(str(media / 'sound.mp4'))['predictions']
+    (of_arrays,) = inferencer((frames, wave))['predictions']
+    assert of_arrays['scores'] == pytest.approx(of_file['scores'], abs=1e-5)
+
+
+def test_a_list_keeps_its_order_whatever_is_missing(inferencer, media):
+    inputs = [
+        str(media / 'silent.mp4'),
+        (FRAMES, WAVE),
+        {'audio': WAVE},
+        {'video': FRAMES[::-1], 'audio': WAVE},
+        {'video': str(media / 'sound.mp4'), 'audio': None},
+    ]
+    together = inferencer(inputs, batch_size=3)['predictions']
+    alone = [inferencer(item)['predictions'][0] for item in inputs]
+    assert [p['missing'] for p in together] == [
+        ['audio'], [], ['video'], [], ['audio']
+    ]  # fmt: skip
+    for one, other in zip(together, alone, strict=True):
+        assert one['scores'] == pytest.approx(other['scores'], abs=1e-4)
+
+
+def test_another_sample_rate_is_resampled(inferencer):
+    import librosa
+
+    half = librosa.resample(WAVE, orig_sr=16000, target_sr=8000)
+    clip = {'video': FRAMES, 'audio': half, 'sample_rate': 8000}
+    (found,) = inferencer(clip)['predictions']
+    assert found['missing'] == []
+
+
+def test_annotated_videos(inferencer, media, tmp_path):
+    results = inferencer(
+        [str(media / 'sound.mp4'), (FRAMES, None)], out_dir=tmp_path / 'out'
+    )
+    first, second = map(Path, results['visualization'])
+    assert first.name == '000_sound_scores.mp4'
+    with av.open(str(first)) as container:
+        pictures = list(container.decode(video=0))
+        assert len(pictures) == len(FRAMES)
+        assert pictures[0].height > pictures[0].width == 480
+    assert read_sound(first) is not None
+    assert read_sound(second) is None
+
+
+@pytest.mark.parametrize('is_dumped', [False, True])
+def test_the_config_may_be_given(is_dumped, checkpoint, inferencer, tmp_path):
+    """A dumped one has its keys sorted, which must not swap the features."""
+    path = ROOT / 'configs' / NAME
+    if is_dumped:
+        Config.fromfile(path).dump(tmp_path / 'dumped.py')
+        path = tmp_path / 'dumped.py'
+        assert list(Config.fromfile(path).model.encoders)[0] == 'audio'
+    made = MMGMPInferencer(str(path), checkpoint, 'cpu')
+    assert made.model.modalities == ('video', 'audio')
+    (found,) = made((FRAMES, WAVE))['predictions']
+    (expected,) = inferencer((FRAMES, WAVE))['predictions']
+    assert found['scores'] == pytest.approx(expected['scores'], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ('clip', 'error', 'message'),
+    [
+        (3, TypeError, 'must be a path'),
+        ({'video': None}, ValueError, 'must hold video or audio'),
+        ({'film': 'a.mp4'}, ValueError, r"got \['film'\]"),
+        ((FRAMES[..., :1], WAVE), ValueError, 'frames must be uint8 RGB'),
+        ((FRAMES, WAVE[None]), ValueError, 'audio must be a float waveform'),
+        ('none.mp4', FileNotFoundError, 'no such file'),
+    ],
+)
+def test_what_cannot_be_recognised(clip, error, message, inferencer):
+    with pytest.raises(error, match=message):
+        inferencer(clip)
+
+
+def test_a_broken_file(inferencer, tmp_path):
+    (tmp_path / 'broken.mp4').write_bytes(b'no film')
+    with pytest.raises(OSError, match='cannot be decoded'):
+        inferencer(tmp_path / 'broken.mp4')

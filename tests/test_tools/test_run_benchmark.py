@@ -1,0 +1,157 @@
+"""One table by one command: real training, real tests, a killed runner."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.apis.benchmark.toy import calls, make_toy
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOL = ROOT / 'tools/run_benchmark.py'
+PLAN = """
+title: Two cells
+corpus: mini-HAC
+synthetic: true
+methods:
+  ERM: {configs}/base/erm_{name}
+  GMP: {configs}/gmp/gmp_{name}
+targets: {{H: ac-to-h}}
+seeds: [0]
+compare_to: [ERM]
+"""
+NAME = 'slowfast-r18-r18_1xb16-concat-10e_mini-hac-{target}.py'
+
+
+def options(data: Path) -> list[str]:
+    words = ['train_cfg.max_epochs=3', 'default_hooks.logger.interval=1']
+    for part in ('train', 'val', 'test'):
+        words += [
+            f'{part}_dataloader.dataset.data_root={data}',
+            f'{part}_dataloader.dataset.indices=4',
+            f'{part}_dataloader.batch_size=4',
+            f'{part}_dataloader.num_workers=0',
+            f'{part}_dataloader.persistent_workers=False',
+        ]
+    return words
+
+
+def command(*words: object) -> list[str]:
+    return [sys.executable, '-W', 'ignore', str(TOOL), *map(str, words)]
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_a_plan_survives_being_killed(mini_hac, tmp_path):
+    """Two cells of two slots; killed in the middle, continued, reported."""
+    plan, work = tmp_path / 'two.yml', tmp_path / 'work'
+    plan.write_text(PLAN.format(configs=ROOT / 'configs', name=NAME))
+    words = [plan, '--work-dir', work, '--jobs', 2]
+    words += ['--cfg-options', *options(mini_hac)]
+    first = subprocess.Popen(
+        command(*words), stdout=subprocess.DEVNULL, cwd=tmp_path
+    )
+    cell = work / 'GMP/H/seed-0'
+    deadline = time.monotonic() + 120
+    while not (cell / 'epoch_1.pth').is_file():
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    first.kill()
+    first.wait()
+    for file in work.glob('*/H/seed-0/.lock'):
+        os.killpg(int(file.read_text()), signal.SIGKILL)
+
+    refused = run(*words)
+    assert refused.returncode == 2
+    assert 'add --resume to continue' in refused.stderr
+    done = run(*words, '--resume')
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '2 of 2 cells done, 0 failed' in done.stdout
+
+    with open(work / 'report.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    assert [row['method'] for row in rows] == ['ERM', 'GMP']
+    for row in rows:
+        assert 0 <= float(row['test/acc/top1_audio']) <= 1
+        assert 0 <= float(row['val/acc/top1']) <= 1
+    page = (work / 'report.html').read_text()
+    assert 'SYNTHETIC' in page
+    assert 'Discrepancy ratios, target H' in page
+    log = (cell / 'train.log').read_text()
+    assert log.count('===') == 2
+    assert (cell / 'test/predictions.pkl').is_file()
+
+    again = run(*words)
+    assert again.returncode == 0
+    assert 'started' not in again.stdout
+
+
+@pytest.fixture
+def toy(tmp_path):
+    return make_toy(tmp_path / 'toy')
+
+
+def test_a_dry_run_prints_commands_and_starts_nothing(toy):
+    shown = run(toy / 'plan.yml', '--work-dir', toy / 'work', '--dry-run')
+    assert shown.returncode == 0, shown.stderr
+    lines = shown.stdout.splitlines()
+    assert sum('tools/train.py' in line for line in lines) == 8
+    assert sum('tools/test.py' in line for line in lines) == 8
+    assert '# GMP/A/seed-1 (pending)' in lines
+    assert not (toy / 'work').exists()
+
+
+def test_slurm_commands(toy):
+    shown = run(
+        toy / 'plan.yml', '--dry-run', '--launcher', 'slurm',
+        '--srun', '-p gpu --gres=gpu:1', '--amp',
+    )  # fmt: skip
+    line = next(x for x in shown.stdout.splitlines() if 'train.py' in x)
+    assert line.startswith(f'srun -p gpu --gres=gpu:1 {sys.executable} -u')
+    assert '--launcher slurm --amp' in line
+
+
+def test_failures_are_listed_with_their_logs(toy):
+    """The toy configs hold no model, so MMAction2's script must fail."""
+    done = run(toy / 'plan.yml', '--work-dir', toy / 'work', '--jobs', 4)
+    assert done.returncode == 1
+    assert '8 cells FAILED' in done.stdout
+    assert f'log: {toy}/work/GMP/A/seed-1/train.log' in done.stdout
+    assert 'Error' in done.stdout
+    assert calls(toy) == []
+    assert (toy / 'work/report.html').is_file()
+
+
+def test_a_plan_that_cannot_be_used_exits_with_2(tmp_path):
+    done = run(tmp_path / 'none.yml')
+    assert done.returncode == 2
+    assert 'PLAN must be a YAML file' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ('words', 'expected'),
+    [
+        (['--devices', '0,3'], [{'CUDA_VISIBLE_DEVICES': '0'},
+                                {'CUDA_VISIBLE_DEVICES': '3'}]),
+        (['--jobs', '1'], [{}]),
+    ],
+)  # fmt: skip
+def test_slots(words, expected, monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOL.parent))
+    import run_benchmark
+
+    args = run_benchmark.parse_args(['plan.yml', *words])
+    assert run_benchmark.slots(args) == expected
