@@ -95,7 +95,7 @@ setup(
     package_data={'mmgmp': ['py.typed', 'apis/benchmark/*.yml']},
     python_requires='>=3.10',
     install_requires=[
-        'torch>=2.1',
+        'torch>=2.3',
         # MMAction2 names MMEngine in its extra only, and forgets
         # importlib_metadata. MMCV is an extra here: mmcv and mmcv-lite own
         # the same folder, so a hard choice would break the other one.

@@ -2,6 +2,6 @@
 # epochs 5, 10 and 15 of twenty.
 _base_ = '../base/base_slowfast-r101-r18_1xb16-concat-20e_epic-d12-to-d3.py'
 custom_hooks = [
-    dict(type='TaskGradientHook'),
+    *_base_.custom_hooks,
     dict(type='DRBHook', mu=3.0, interval=5, times=3),
 ]

@@ -2,6 +2,6 @@
 # epochs 3 and 6 of ten.
 _base_ = '../base/base_slowfast-r18-r18_1xb16-concat-10e_mini-hac-hc-to-a.py'
 custom_hooks = [
-    dict(type='TaskGradientHook'),
+    *_base_.custom_hooks,
     dict(type='DRBHook', mu=3.0, interval=3, times=2),
 ]

@@ -8,6 +8,6 @@ model = dict(
     ),
 )
 custom_hooks = [
-    dict(type='TaskGradientHook'),
+    *_base_.custom_hooks,
     dict(type='GradBlendingHook', mode='tracked', super_epoch=5),
 ]

@@ -173,7 +173,8 @@ def test_the_config_may_be_given(is_dumped, checkpoint, inferencer, tmp_path):
     if is_dumped:
         Config.fromfile(path).dump(tmp_path / 'dumped.py')
         path = tmp_path / 'dumped.py'
-        assert list(Config.fromfile(path).model.encoders)[0] == 'audio'
+        encoders = Config.fromfile(path).model.encoders
+        assert list(encoders) == ['audio', 'video']
     made = MMGMPInferencer(str(path), checkpoint, 'cpu')
     assert made.model.modalities == ('video', 'audio')
     (found,) = made((FRAMES, WAVE))['predictions']

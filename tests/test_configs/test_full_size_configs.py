@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -85,6 +87,16 @@ def families() -> dict[str, list[Path]]:
 
 
 FAMILIES = families()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def temporary_files_in_memory() -> Iterator[None]:
+    """MMEngine copies each config and its bases to a temporary folder."""
+    before = tempfile.tempdir
+    if Path('/dev/shm').is_dir():
+        tempfile.tempdir = '/dev/shm'
+    yield
+    tempfile.tempdir = before
 
 
 @cache

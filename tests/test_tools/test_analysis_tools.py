@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 import pickle
-import subprocess
-import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import Config
 
-TOOLS = Path(__file__).resolve().parents[2] / 'tools/analysis'
+from mmgmp.registry import MODELS
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / 'tools/analysis'
+NAME = 'gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
 
 
-def run(*words: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, '-W', 'ignore', *map(str, words)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def run(capsys):
+    """Run a script's ``main`` and return its exit status and output."""
+
+    def run(script, *words):
+        spec = spec_from_file_location('script', TOOLS / script)
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.main([str(word) for word in words]), capsys.readouterr()
+
+    return run
 
 
 def make_cell(folder: Path, seed: int) -> Path:
@@ -47,51 +55,66 @@ def cells(tmp_path):
     return make_cell(tmp_path / 'Base', 0), make_cell(tmp_path / 'GMP', 0)
 
 
-def test_confusion_matrix(cells):
+def test_confusion_matrix(run, cells):
     dump = cells[1] / 'test/predictions.pkl'
-    done = run(TOOLS / 'confusion.py', dump)
-    assert done.returncode == 0, done.stderr
-    assert 'running' in done.stdout
-    assert '50.0' in done.stdout
+    code, shown = run('confusion.py', dump)
+    assert code == 0
+    assert 'running' in shown.out
+    assert '50.0' in shown.out
     svg = dump.with_name('confusion_fused.svg').read_text()
     assert '<!-- GMP, target H: mini-HAC (SYNTHETIC), seed 0, fused -->' in svg
     assert dump.with_name('confusion_fused.png').is_file()
 
 
-def test_curves_of_several_runs(cells, tmp_path):
-    done = run(
-        TOOLS / 'compare_curves.py',
-        f'Base={cells[0]}',
-        f'GMP={cells[1]}',
-        '--out',
-        tmp_path / 'fig5',
-    )
-    assert done.returncode == 0, done.stderr
+def test_curves_of_several_runs(run, cells, tmp_path):
+    runs = [f'Base={cells[0]}', f'GMP={cells[1]}']
+    code, _ = run('compare_curves.py', *runs, '--out', tmp_path / 'fig5')
+    assert code == 0
     svg = (tmp_path / 'fig5.svg').read_text()
     assert '<!-- mini-HAC (SYNTHETIC), seed 0, target H -->' in svg
     assert '<!-- GMP, video -->' in svg
     assert '<!-- Conflicting gradients -->' in svg
 
 
-def test_runs_of_different_seeds_are_not_compared(cells, tmp_path):
+def test_runs_of_different_seeds_are_not_compared(run, cells, tmp_path):
     other = make_cell(tmp_path / 'other', 1)
-    done = run(TOOLS / 'compare_curves.py', cells[0], other)
-    assert done.returncode == 2
-    assert 'must be of one corpus and seed' in done.stderr
+    code, shown = run('compare_curves.py', cells[0], other)
+    assert code == 2
+    assert 'must be of one corpus and seed' in shown.err
 
 
 @pytest.mark.parametrize(
     ('script', 'word'),
     [('confusion.py', 'test/predictions.pkl'), ('compare_curves.py', '')],
 )
-def test_outside_of_a_benchmark_the_corpus_is_asked_for(script, word, cells):
+def test_outside_of_a_benchmark_the_corpus_is_asked_for(
+    script, word, run, cells
+):
     (cells[0] / 'cell.json').unlink()
-    done = run(TOOLS / script, cells[0] / word)
-    assert done.returncode == 2
-    assert '--corpus and --seed must be given' in done.stderr
+    code, shown = run(script, cells[0] / word)
+    assert code == 2
+    assert '--corpus and --seed must be given' in shown.err
 
 
-def test_feature_map_has_help():
-    done = run(TOOLS / 'feature_map.py', '--help')
-    assert done.returncode == 0, done.stderr
-    assert '--splits' in done.stdout
+def test_a_map_of_features(run, mini_hac, tmp_path):
+    """The real thing: encoders and fusion over clips of three domains."""
+    config = Config.fromfile(ROOT / 'configs' / NAME)
+    checkpoint = tmp_path / 'model.pth'
+    state = MODELS.build(config.model).state_dict()
+    meta = {'dataset_meta': {'classes': []}}
+    torch.save({'state_dict': state, 'meta': meta}, checkpoint)
+    words = [ROOT / 'configs' / NAME, checkpoint, '--out', tmp_path / 'map']
+    words += ['--corpus', 'mini-HAC', '--seed', 0, '--synthetic']
+    words += ['--features', 'fused', '--cfg-options']
+    for split in ('val', 'test'):
+        words += [
+            f'{split}_dataloader.dataset.data_root={mini_hac}',
+            f'{split}_dataloader.dataset.indices=4',
+            f'{split}_dataloader.num_workers=0',
+            f'{split}_dataloader.persistent_workers=False',
+        ]
+    code, _ = run('feature_map.py', *words)
+    assert code == 0
+    svg = (tmp_path / 'map.svg').read_text()
+    assert '<!-- t-SNE, mini-HAC (SYNTHETIC), seed 0 -->' in svg
+    assert '<!-- fused, by domain -->' in svg

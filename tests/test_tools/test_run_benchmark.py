@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.apis.benchmark.toy import PLAN as TOY
 from tests.apis.benchmark.toy import calls, make_toy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -124,12 +125,14 @@ def test_slurm_commands(toy):
     assert '--launcher slurm --amp' in line
 
 
-def test_failures_are_listed_with_their_logs(toy):
+def test_failures_are_listed_with_their_logs(tmp_path):
     """The toy configs hold no model, so MMAction2's script must fail."""
-    done = run(toy / 'plan.yml', '--work-dir', toy / 'work', '--jobs', 4)
+    text = TOY.replace('{H: h, A: a}', '{H: h}').replace('[0, 1]', '[0]')
+    toy = make_toy(tmp_path / 'toy', text)
+    done = run(toy / 'plan.yml', '--work-dir', toy / 'work', '--jobs', 2)
     assert done.returncode == 1
-    assert '8 cells FAILED' in done.stdout
-    assert f'log: {toy}/work/GMP/A/seed-1/train.log' in done.stdout
+    assert '2 cells FAILED' in done.stdout
+    assert f'log: {toy}/work/GMP/H/seed-0/train.log' in done.stdout
     assert 'Error' in done.stdout
     assert calls(toy) == []
     assert (toy / 'work/report.html').is_file()

@@ -123,24 +123,25 @@ class SafeCheckpointHook(CheckpointHook):
         """
         if not runner._resume:
             return
-        if is_main_process():
-            if runner._load_from is None:
+        if runner._load_from is None:
+            if is_main_process():
                 self._repair(Path(runner.work_dir))
-            elif Path(runner._load_from).is_file():
-                self._check_named(Path(runner._load_from))
-        barrier()
+            barrier()
+        elif Path(runner._load_from).is_file():
+            self._check_named(Path(runner._load_from))
 
     def _repair(self, work_dir: Path) -> None:
         pointer = work_dir / 'last_checkpoint'
         if not pointer.is_file():
             return
-        last = Path(pointer.read_text().strip())
+        recorded = pointer.read_text().strip()
+        last = Path(recorded or 'last_checkpoint')
         # Checkpoints in folders or elsewhere are not ours to judge.
-        if '://' in str(last) or (last != Path() and last.is_dir()):
+        if '://' in recorded or last.is_dir() or is_intact(last):
             return
-        if is_intact(last):
-            return
-        found = self._newest_intact([work_dir, last.parent])
+        found = self._newest_intact(work_dir)
+        if found is None and recorded:
+            found = self._newest_intact(last.parent)
         if found is None:
             pointer.unlink()
             print_log(
@@ -162,18 +163,18 @@ class SafeCheckpointHook(CheckpointHook):
     def _check_named(self, path: Path) -> None:
         if is_intact(path):
             return
-        found = self._newest_intact([path.parent])
+        found = self._newest_intact(path.parent)
         raise RuntimeError(
             f'resume must name an intact checkpoint, got {path}, which is '
             'damaged; '
             + ('there is no other' if found is None else f'resume {found}')
         )
 
-    def _newest_intact(self, folders: list[Path]) -> Path | None:
-        pattern = self.filename_tmpl.format('*')
-        paths = {path for folder in folders for path in folder.glob(pattern)}
+    def _newest_intact(self, folder: Path) -> Path | None:
         newest_first = sorted(
-            paths, key=lambda path: path.stat().st_mtime_ns, reverse=True
+            folder.absolute().glob(self.filename_tmpl.format('*')),
+            key=lambda path: path.stat().st_mtime_ns,
+            reverse=True,
         )
         return next(filter(is_intact, newest_first), None)
 

@@ -12,6 +12,8 @@ from mmgmp.apis.benchmark import (
     list_cells,
 )
 from mmgmp.apis.benchmark.cell_state import State
+from mmgmp.apis.benchmark.commands import evaluation_command
+from mmgmp.apis.benchmark.plan import Choice
 
 from .toy import PLAN, calls, make_toy, toy_launch, toy_plan
 
@@ -222,3 +224,25 @@ def test_a_search_tests_only_what_source_validation_chose(tmp_path):
     results = collect_results(toy_plan(toy), list_cells(toy_plan(toy)))
     (table,) = results.tables
     assert [row.summaries['H'].n for row in table.rows] == [2, 2]
+
+
+def test_further_evaluations_follow_the_test(tmp_path):
+    plan = PLAN + 'evaluations: {no sound: {name: hard.py, overrides: {a: 1}}}'
+    toy = make_toy(
+        tmp_path / 'toy', plan + '\nmetrics: {x: no sound/acc/top1}'
+    )
+    assert runner(toy, slots=[{}, {}])[0].run()
+    assert 'GMP/H/seed-0/no-sound' in calls(toy)
+    log = (toy / 'work/GMP/H/seed-0/no-sound.log').read_text()
+    assert f'{toy}/hard.py {toy}/work/GMP/H/seed-0/best_acc_top1' in log
+    assert '--cfg-options a=1' in log
+    (table,) = collect_results(toy_plan(toy), list_cells(toy_plan(toy))).tables
+    assert table.rows[1].summaries['H'].mean == pytest.approx(76)
+
+
+def test_an_evaluation_is_told_the_training_config(toy):
+    plan = toy_plan(toy)
+    files = list_cells(plan)[0]
+    plan.evaluations['hard'] = Choice('hard.py')
+    _, environment = evaluation_command(files, toy_launch(toy), 'hard', 'x')
+    assert environment == {'MMGMP_CONFIG': str(toy / 'erm_h.py')}
