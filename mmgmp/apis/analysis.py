@@ -17,8 +17,8 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_state_dict
 from numpy.typing import NDArray
 
-from mmgmp.apis.modality_order import restore_encoders, trained_order
 from mmgmp.registry import MODELS
+from mmgmp.utils.modality_order import restore_encoders, trained_order
 
 
 @dataclass(frozen=True)

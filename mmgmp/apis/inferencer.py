@@ -17,13 +17,13 @@ from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 
 from mmgmp.apis.clip_inputs import SAMPLE_RATE, as_clip, clip_sources
-from mmgmp.apis.modality_order import (
+from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
+from mmgmp.registry import INFERENCERS
+from mmgmp.utils.modality_order import (
     restore_encoders,
     restore_pipeline,
     trained_order,
 )
-from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
-from mmgmp.registry import INFERENCERS
 from mmgmp.visualization.prediction_video import write_prediction_video
 
 

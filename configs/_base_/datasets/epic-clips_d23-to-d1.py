@@ -8,6 +8,7 @@ _read_flow = dict(type='PyAVSeekFlowInit'), dict(type='PyAVSeekFlowDecode')
 train_pipeline = [
     dict(
         type='MultiModalPipeline',
+        order=['video', 'flow', 'audio'],
         video=[
             _read_video[0],
             _train.video[0],
@@ -27,6 +28,7 @@ train_pipeline = [
 test_pipeline = [
     dict(
         type='MultiModalPipeline',
+        order=['video', 'flow', 'audio'],
         video=[
             _read_video[0],
             _test.video[0],

@@ -10,6 +10,7 @@ _audio = [
 train_pipeline = [
     dict(
         type='MultiModalPipeline',
+        order=['video', 'flow', 'audio'],
         video=[
             dict(type='SampleFrames', clip_len=32, frame_interval=2),
             dict(type='RawFrameDecode'),
@@ -41,6 +42,7 @@ train_pipeline = [
 test_pipeline = [
     dict(
         type='MultiModalPipeline',
+        order=['video', 'flow', 'audio'],
         video=[
             dict(
                 type='SampleFrames',

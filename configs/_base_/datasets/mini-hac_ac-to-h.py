@@ -10,6 +10,7 @@ _audio = [
 train_pipeline = [
     dict(
         type='MultiModalPipeline',
+        order=['video', 'audio'],
         video=[
             dict(type='PyAVSeekInit'),
             dict(type='SampleFrames', clip_len=16, frame_interval=2),
@@ -29,6 +30,7 @@ train_pipeline = [
 test_pipeline = [
     dict(
         type='MultiModalPipeline',
+        order=['video', 'audio'],
         video=[
             dict(type='PyAVSeekInit'),
             dict(

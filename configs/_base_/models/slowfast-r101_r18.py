@@ -11,6 +11,7 @@ _pathway = dict(
 )
 model = dict(
     type='AudioVisualRecognizer',
+    modality_order=['video', 'audio'],
     data_preprocessor=dict(
         type='AudioVisualDataPreprocessor',
         preprocessors=dict(

@@ -1,6 +1,7 @@
 # Video, audio and optical flow: a third encoder, SlowOnly-R50 8x4.
 _base_ = 'slowfast-r101_r18.py'
 model = dict(
+    modality_order=['video', 'audio', 'flow'],
     data_preprocessor=dict(
         preprocessors=dict(
             flow=dict(

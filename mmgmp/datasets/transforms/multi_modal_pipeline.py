@@ -36,11 +36,15 @@ class MultiModalPipeline(BaseTransform):
     Added keys: one per modality, the results of its list.
 
     Args:
+        order: Names of all lists in the order in which they run; ``None`` is
+            that in which they are given. A config that MMEngine has written
+            out again keeps the order of a list, but not that of a dict.
         **pipelines: Transforms by modality name.
 
     Raises:
         TypeError: If a list is not a sequence of transforms.
-        ValueError: If a sample wants a modality that has no list.
+        ValueError: If a sample wants a modality that has no list, or
+            ``order`` does not name every list once.
 
     Example:
         >>> import numpy as np
@@ -55,11 +59,18 @@ class MultiModalPipeline(BaseTransform):
     """
 
     def __init__(
-        self, **pipelines: Sequence[dict[str, Any] | Callable]
+        self,
+        order: Sequence[str] | None = None,
+        **pipelines: Sequence[dict[str, Any] | Callable],
     ) -> None:
+        names = list(pipelines) if order is None else list(order)
+        if sorted(names) != sorted(pipelines):
+            raise ValueError(
+                'order of MultiModalPipeline must name every list once, got '
+                f'{names} for {list(pipelines)}'
+            )
         self.pipelines = {
-            name: build_pipeline(name, transforms)
-            for name, transforms in pipelines.items()
+            name: build_pipeline(name, pipelines[name]) for name in names
         }
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ from mmgmp.models.recognizers.requirements import (
     check_missing,
     check_transforms,
     fill_missing,
+    order_modalities,
 )
 from mmgmp.registry import MODELS
 from mmgmp.structures import (
@@ -33,6 +34,7 @@ from mmgmp.structures import (
     Teacher,
     attach_task_losses,
 )
+from mmgmp.utils.modality_order import trained_order
 
 Inputs = Mapping[str, Tensor]
 Config = Mapping[str, Any]
@@ -61,8 +63,8 @@ class AudioVisualRecognizer(BaseModel):
 
     Args:
         encoders: One encoder config per modality; their order is the order of
-            the modalities everywhere. None drops a modality that a parent
-            config has.
+            the modalities everywhere, unless ``modality_order`` says it. None
+            drops a modality that a parent config has.
         fusion: Config of the fusion.
         cls_head: Config of the classifier.
         domain_head: Config of the domain discriminator; None for a single
@@ -87,6 +89,9 @@ class AudioVisualRecognizer(BaseModel):
             modality's feature belongs to that modality's encoder parameters.
         unimodal_heads_in_modality: Whether a unimodal head belongs to its
             modality's encoder parameters.
+        modality_order: Names of all encoders, in order; those that are
+            dropped may be among them. A config that MMEngine has written out
+            again keeps the order of a list, but not that of a dict.
         data_preprocessor: As in MMEngine.
         init_cfg: As in MMEngine.
 
@@ -121,11 +126,12 @@ class AudioVisualRecognizer(BaseModel):
         feature_transforms: Sequence[Config] = (),
         forward_plan: Config | None = None,
         missing_modalities: Mapping[str, str] | None = None,
+        modality_order: Sequence[str] | None = None,
         data_preprocessor: Config | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
-        encoders = {m: cfg for m, cfg in encoders.items() if cfg is not None}
+        encoders = order_modalities(encoders, modality_order)
         if not encoders:
             raise ValueError(
                 'model.encoders must name at least one modality, got none; '
@@ -423,6 +429,27 @@ class AudioVisualRecognizer(BaseModel):
             ),
         )
         return total, {'loss': total.detach(), **logged}
+
+    def _load_from_state_dict(
+        self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any
+    ) -> None:
+        """Refuse weights of encoders in another order.
+
+        A concatenated feature would be put together in another order than
+        the one its head was trained for, with no error from anywhere.
+        """
+        own = [name for name in state_dict if name.startswith(prefix)]
+        order = trained_order(name.removeprefix(prefix) for name in own)
+        common = [m for m in order if m in self.modalities]
+        if common != [m for m in self.modalities if m in order]:
+            raise ValueError(
+                f'model.encoders are in the order {list(self.modalities)}, '
+                f'the checkpoint was trained with {order}; use the original '
+                'config file, or set model.modality_order: MMEngine sorts the '
+                'keys of a config that it writes into a work directory or a '
+                'checkpoint'
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     # -- parts ------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,36 @@ _HEADS = (
     "model.unimodal_heads=dict(type='MLPClassifierHead', num_classes=..., "
     'hidden_channels=0)'
 )
+
+
+def order_modalities(
+    encoders: Mapping[str, Any], order: Sequence[str] | None
+) -> dict[str, Any]:
+    """Leave out dropped modalities, and put the others in order.
+
+    Args:
+        encoders: Config by modality; None drops it.
+        order: All names in order; None keeps that of ``encoders``.
+
+    Returns:
+        Config by modality.
+
+    Raises:
+        ValueError: If ``order`` does not name every encoder once.
+
+    Example:
+        >>> encoders = {'audio': 1, 'flow': None, 'video': 2}
+        >>> order_modalities(encoders, ['video', 'audio', 'flow'])
+        {'video': 2, 'audio': 1}
+    """
+    names = list(encoders) if order is None else list(order)
+    if sorted(names) != sorted(encoders):
+        raise ValueError(
+            'model.modality_order must name every modality of model.encoders '
+            f'once, got {names} for {list(encoders)}; correct it, or leave '
+            'it out'
+        )
+    return {m: encoders[m] for m in names if encoders[m] is not None}
 
 
 def check_methods(model: Any) -> None:

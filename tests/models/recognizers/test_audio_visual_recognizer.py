@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
+from mmengine.runner import load_checkpoint, save_checkpoint
 
 from mmgmp.engine.optim import GMPOptimWrapper, TaskGradientOptimWrapper
 from mmgmp.registry import MODELS
@@ -229,3 +230,14 @@ def test_unknown_mode_and_missing_samples():
         build()(inputs, [], mode='train')
     with pytest.raises(ValueError, match='data_samples must be given'):
         build()(inputs, mode='loss')
+
+
+def test_weights_of_encoders_in_another_order_are_refused(tmp_path):
+    """MMEngine sorts the keys of every config that it dumps."""
+    trained = build(TWO)
+    path = str(tmp_path / 'weights.pth')
+    save_checkpoint({'state_dict': trained.state_dict()}, path)
+    load_checkpoint(build(TWO), path, strict=True)
+    turned = build(tuple(reversed(TWO)))
+    with pytest.raises(ValueError, match='original config'):
+        load_checkpoint(turned, path)
