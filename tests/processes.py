@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
@@ -24,6 +25,11 @@ _PRELOAD = [
     'tests.processes',
     'torch._dynamo',
 ]
+
+
+def heed_interrupts() -> None:
+    """Undo a parent's ``SIG_IGN``: shells start background jobs with it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def start(function: Callable, *args: Any) -> BaseProcess:

@@ -28,6 +28,7 @@ from mmgmp.apis.media_checks import (
 from mmgmp.apis.published_counts import PUBLISHED
 from mmgmp.datasets import AudioVisualDataset
 from mmgmp.testing.media import write_audio, write_video
+from tests.processes import heed_interrupts
 
 SCRIPT = Path(__file__).parents[2] / 'tools' / 'check_data.py'
 CLASSES = ['walk', 'run']
@@ -446,7 +447,10 @@ def test_a_stopped_run_continues(tmp_path):
     command = [sys.executable, str(SCRIPT), 'all_train.json', '--root']
     command += [str(corpus.root), '--report', str(report), '--workers', '1']
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        command,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=heed_interrupts,
     )
     end = time.monotonic() + 60
     while not report.exists() and time.monotonic() < end:

@@ -15,6 +15,7 @@ import soundfile
 from mmgmp.testing.media import write_video
 from tests.data_prep.conftest import DATA_PREP
 from tests.data_prep.sound_tracks import noise, tone, write_with_sound
+from tests.processes import heed_interrupts
 
 SCRIPT = DATA_PREP / 'extract_audio.py'
 
@@ -124,7 +125,10 @@ def test_an_interrupted_run_leaves_whole_files_and_continues(script, tmp_path):
         os.link(videos / '0.mov', videos / f'{number}.mov')
     command = [sys.executable, SCRIPT, videos, out, '--workers', '2']
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, start_new_session=True
+        command,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     end = time.monotonic() + 60
     while not list(out.glob('*.wav')) and time.monotonic() < end:

@@ -245,7 +245,7 @@ def test_train_and_test(config, modalities, batch_size, workplace, tmp_path):
     log, tested = run(
         workplace,
         SCRIPTS / 'test.py',
-        path,
+        tmp_path / path.name,  # as MMEngine wrote it out
         tmp_path / 'epoch_1.pth',
         '--work-dir',
         tmp_path / 'test',
