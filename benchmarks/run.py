@@ -11,13 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from deviation import deviation
 from mmengine.registry import init_default_scope
 from step import all_steps, memory, rule_cost
 from surroundings import loader, scaling, startup
 
 import mmgmp
 
-PARTS = ('step', 'rule', 'memory', 'loader', 'startup', 'scaling')
+PARTS = (
+    'step',
+    'rule',
+    'memory',
+    'loader',
+    'startup',
+    'scaling',
+    'deviation',
+)
 
 
 def show(title: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -68,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         'loader': lambda: [loader(args.rounds)],
         'startup': lambda: [startup(args.rounds)],
         'scaling': lambda: [scaling(args.rounds)],
+        'deviation': lambda: deviation(8 * args.rounds),
     }
     results: dict[str, Any] = {
         'date': date.today().isoformat(),
