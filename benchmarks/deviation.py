@@ -66,7 +66,7 @@ def _gradients(
 
     def keep(*_: Any) -> None:
         for modality, ps in model.trainable_encoder_parameters().items():
-            kept[modality] = torch.cat([p.grad.flatten() for p in ps]).clone()
+            kept[modality] = torch.cat([p.grad.flatten() for p in ps]).double()
 
     handle = wrapper.optimizer.register_step_pre_hook(keep)
     torch.manual_seed(seed)

@@ -72,7 +72,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     init_default_scope('mmaction')
     runs = {
         'step': lambda: all_steps(args.rounds, args.device, args.quick),
-        'rule': lambda: [rule_cost(args.rounds, args.device)],
+        'rule': lambda: [
+            rule_cost(args.rounds, args.device, network, frozen)
+            for network, frozen in (('SlowFast-18', -1), ('SlowFast-R101', 3))
+        ],
         'memory': lambda: memory(args.device),
         'loader': lambda: [loader(args.rounds)],
         'startup': lambda: [startup(args.rounds)],

@@ -147,15 +147,19 @@ def all_steps(rounds: int, device: str, quick: bool) -> list[dict[str, Any]]:
     return rows
 
 
-def rule_cost(rounds: int, device: str) -> dict[str, float]:
+def rule_cost(
+    rounds: int, device: str, network: str, frozen_stages: int
+) -> dict[str, Any]:
     """Return the cost of the rule alone as a share of a Base step.
 
     Args:
         rounds: Timed repetitions.
         device: ``'cpu'`` or ``'cuda'``.
+        network: Key of ``networks.NETWORKS``.
+        frozen_stages: -1 or 3.
     """
     case: dict[str, Any] = dict(
-        network='SlowFast-18', modalities=TWO, frozen_stages=-1
+        network=network, modalities=TWO, frozen_stages=frozen_stages
     )
     model = build(**case).to(device)
     parts = [
@@ -184,7 +188,7 @@ def rule_cost(rounds: int, device: str) -> dict[str, float]:
             times.append(time.perf_counter() - start)
         if index >= 2:
             shares.append(times[0] / times[1])
-    return {'rule / Base step': statistics.median(shares)}
+    return {**case, 'rule / Base step': statistics.median(shares)}
 
 
 def memory(device: str) -> list[dict[str, Any]]:
@@ -232,6 +236,19 @@ def _in_process(
     return result
 
 
+def _peak_resident() -> int:
+    """Peak resident memory in bytes.
+
+    ``ru_maxrss`` would do but for Linux, where it keeps what the parent had
+    before the program was started.
+    """
+    status = Path('/proc/self/status')
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    words = status.read_text().split()
+    return int(words[words.index('VmHWM:') + 1]) * 1024
+
+
 def _measure(variant: str, frozen_stages: int, device: str) -> None:
     case: dict[str, Any] = dict(
         network='SlowFast-18', modalities=TWO, frozen_stages=frozen_stages
@@ -244,7 +261,7 @@ def _measure(variant: str, frozen_stages: int, device: str) -> None:
     peak = (
         torch.cuda.max_memory_allocated()
         if device == 'cuda'
-        else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        else _peak_resident()
     )
     print(json.dumps({'peak': peak, 'gradients': gradients}))
 
