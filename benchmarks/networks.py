@@ -53,7 +53,7 @@ def slowfast(depth: int, width: int) -> dict[str, Any]:
 NETWORKS: dict[str, dict[str, Any]] = {
     'SlowFast-18': dict(
         video=slowfast(18, 32),
-        batch=8,
+        batch=16,
         shapes=dict(
             video=(1, 3, 16, 56, 56),
             audio=(1, 129, 126),
@@ -64,9 +64,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
         video=slowfast(101, 64),
         batch=2,
         shapes=dict(
-            video=(1, 3, 32, 112, 112),
-            audio=(1, 257, 251),
-            flow=(1, 2, 8, 112, 112),
+            video=(1, 3, 32, 224, 224),
+            audio=(1, 257, 1004),
+            flow=(1, 2, 8, 224, 224),
         ),
     ),
 }

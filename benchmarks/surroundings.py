@@ -114,7 +114,7 @@ def scaling(rounds: int) -> dict[str, float]:
         with tempfile.TemporaryDirectory() as folder:
             mp.spawn(_train, (world, folder, rounds), nprocs=world)
             seconds = float((Path(folder) / 'seconds').read_text())
-        rates[world] = world * 8 / seconds
+        rates[world] = world * 16 / seconds
     return {
         **{f'{w} process(es), samples/s': r for w, r in rates.items()},
         'ratio': rates[2] / rates[1],
