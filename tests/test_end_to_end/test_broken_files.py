@@ -1,0 +1,68 @@
+"""Undecodable clips through the stock train.py."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+
+from tests.test_end_to_end.test_stock_scripts import (
+    GMP,
+    SCRIPTS,
+    command,
+    options,
+)
+
+
+@pytest.fixture
+def damaged(mini_hac, tmp_path):
+    """A copy of the corpus in which some source clips are cut short."""
+
+    def damage(count):
+        root = tmp_path / 'data'
+        shutil.copytree(mini_hac, root)
+        broken = []
+        for domain in ('animal', 'cartoon'):
+            names = [
+                line.split(',')[0]
+                for line in (root / f'HAC_Splits/HAC_train_only_{domain}.csv')
+                .read_text()
+                .split()
+            ]
+            broken += [root / domain / 'videos' / name for name in names]
+        for path in broken[:count]:
+            path.write_bytes(path.read_bytes()[:200])
+        return root, [p.stem for p in broken[:count]]
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ('count', 'finishes'),
+    [pytest.param(1, True, id='within'), pytest.param(4, False, id='past')],
+)
+def test_skipping_is_counted_named_and_bounded(
+    damaged, tmp_path, count, finishes
+):
+    root, names = damaged(count)
+    done = subprocess.run(
+        command(
+            SCRIPTS / 'train.py',
+            GMP,
+            tmp_path / 'run',
+            *options(root, 'train_dataloader.dataset.on_error=skip'),
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    log = done.stdout + done.stderr
+    assert (done.returncode == 0) is finishes, log[-2000:]
+    assert (tmp_path / 'run' / 'epoch_1.pth').is_file() is finishes
+    if finishes:
+        assert f'Skipped sample animal/{names[0]}' in log
+    else:
+        assert 'max_errors: more than 1.4 samples are unreadable' in log
+        assert sum(name in log for name in names) >= 2
