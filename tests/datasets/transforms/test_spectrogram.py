@@ -54,7 +54,7 @@ def test_equals_the_published_front_end(length, scale):
     np.testing.assert_allclose(audios[0], expected, atol=1e-4)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(deadline=None)
 @given(
     length=st.integers(0, 9000),
     num_samples=st.integers(512, 8000),
