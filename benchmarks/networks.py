@@ -78,7 +78,7 @@ def build(
     frozen_stages: int,
     domains: int | None = 2,
     **kwargs: Any,
-) -> torch.nn.Module:
+) -> Any:
     """Build a recognizer.
 
     Args:
@@ -136,9 +136,16 @@ def batch(
         m: torch.randn(spec['batch'], *spec['shapes'][m], device=device)
         for m in modalities
     }
-    samples = []
-    for index in range(spec['batch']):
-        sample = ActionDataSample().set_gt_label(index % 7)
-        sample.set_field(torch.tensor([index % 2]), 'domain_label')
-        samples.append(sample)
+    samples = [labels(index) for index in range(spec['batch'])]
     return dict(inputs=inputs, data_samples=samples)
+
+
+def labels(index: int) -> ActionDataSample:
+    """Return the labels of one clip: seven classes, two source domains.
+
+    Args:
+        index: Of the clip.
+    """
+    sample = ActionDataSample().set_gt_label(index % 7)
+    sample.set_field(torch.tensor([index % 2]), 'domain_label')
+    return sample

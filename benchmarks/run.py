@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from deviation import deviation
+from from_configs import rows as rows_of
 from mmengine.registry import init_default_scope
 from step import all_steps, memory, rule_cost
 from surroundings import loader, scaling, startup
@@ -22,6 +23,8 @@ PARTS = (
     'step',
     'rule',
     'memory',
+    'strategies',
+    'methods',
     'loader',
     'startup',
     'scaling',
@@ -36,11 +39,12 @@ def show(title: str, rows: Sequence[dict[str, Any]]) -> None:
         title: Name of the part.
         rows: Dicts with the same keys, more or less.
     """
+    from rich.box import MARKDOWN
     from rich.console import Console
     from rich.table import Table
 
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(title=title)
+    table = Table(title=title, box=MARKDOWN)
     for column in columns:
         table.add_column(column)
     for row in rows:
@@ -77,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             for network, frozen in (('SlowFast-18', -1), ('SlowFast-R101', 3))
         ],
         'memory': lambda: memory(args.device),
+        'strategies': lambda: rows_of('strategies', args.rounds, args.device),
+        'methods': lambda: rows_of('methods', args.rounds, args.device),
         'loader': lambda: [loader(args.rounds)],
         'startup': lambda: [startup(args.rounds)],
         'scaling': lambda: [scaling(args.rounds)],

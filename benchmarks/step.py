@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
-import resource
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+from measure import Step, in_process, interleaved, peak_memory
 from networks import batch, build
 from three_pass import ThreePassOptimWrapper
 
@@ -44,7 +40,7 @@ def make_step(
     frozen_stages: int,
     dtype: str,
     device: str,
-) -> Callable[[], None]:
+) -> Step:
     """Return a function that makes one training step.
 
     Args:
@@ -97,22 +93,8 @@ def compare(rounds: int, device: str, **case: Any) -> dict[str, float]:
         if not (v == 'three passes' and case['dtype'] == 'bfloat16')
     ]
     steps = {v: make_step(v, device=device, **case) for v in names}
-    times: dict[str, list[float]] = {v: [] for v in names}
-    order = random.Random(0)
-    for index in range(rounds + 2):
-        for variant in order.sample(names, len(names)):
-            start = time.perf_counter()
-            steps[variant]()
-            if index >= 2:
-                times[variant].append(time.perf_counter() - start)
-    # Ratio within each round first: a slow round is slow for all.
-    ratios = {
-        v: statistics.median(
-            t / b for t, b in zip(times[v], times['Base'], strict=True)
-        )
-        for v in names
-    }
-    return {**ratios, 'Base seconds': statistics.median(times['Base'])}
+    ratios, seconds = interleaved(steps, rounds, 'Base')
+    return {**ratios, 'Base seconds': seconds}
 
 
 def all_steps(rounds: int, device: str, quick: bool) -> list[dict[str, Any]]:
@@ -162,11 +144,11 @@ def rule_cost(
         network=network, modalities=TWO, frozen_stages=frozen_stages
     )
     model = build(**case).to(device)
-    parts = [
+    parts: list[Any] = [
         [torch.randn_like(p) for p in parameters]
         for parameters in model.trainable_encoder_parameters().values()
     ]
-    others = [[torch.randn_like(g) for g in part] for part in parts]
+    others: list[Any] = [[torch.randn_like(g) for g in part] for part in parts]
     one = torch.ones((), device=device)
 
     def rule() -> None:
@@ -200,7 +182,7 @@ def memory(device: str) -> list[dict[str, Any]]:
     rows = []
     for frozen_stages in (-1, 3):
         peaks = {
-            variant: _in_process(variant, frozen_stages, device)
+            variant: in_process(__file__, variant, str(frozen_stages), device)
             for variant in VARIANTS
         }
         base, copy = peaks['Base']['peak'], peaks['Base']['gradients']
@@ -215,40 +197,6 @@ def memory(device: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _in_process(
-    variant: str, frozen_stages: int, device: str
-) -> dict[str, float]:
-    done = subprocess.run(
-        [
-            sys.executable,
-            '-W',
-            'ignore',
-            str(Path(__file__)),
-            variant,
-            str(frozen_stages),
-            device,
-        ],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
-def _peak_resident() -> int:
-    """Peak resident memory in bytes.
-
-    ``ru_maxrss`` would do but for Linux, where it keeps what the parent had
-    before the program was started.
-    """
-    status = Path('/proc/self/status')
-    if not status.is_file():
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    words = status.read_text().split()
-    return int(words[words.index('VmHWM:') + 1]) * 1024
-
-
 def _measure(variant: str, frozen_stages: int, device: str) -> None:
     case: dict[str, Any] = dict(
         network='SlowFast-18', modalities=TWO, frozen_stages=frozen_stages
@@ -258,12 +206,7 @@ def _measure(variant: str, frozen_stages: int, device: str) -> None:
         step()
     parameters = build(**case).trainable_encoder_parameters()
     gradients = sum(p.numel() * 4 for ps in parameters.values() for p in ps)
-    peak = (
-        torch.cuda.max_memory_allocated()
-        if device == 'cuda'
-        else _peak_resident()
-    )
-    print(json.dumps({'peak': peak, 'gradients': gradients}))
+    print(json.dumps({'peak': peak_memory(device), 'gradients': gradients}))
 
 
 if __name__ == '__main__':

@@ -8,6 +8,7 @@ such rules are usually written down.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.optim import OptimWrapper
@@ -56,14 +57,14 @@ class ThreePassOptimWrapper(OptimWrapper):
         self.zero_grad()
 
     @staticmethod
-    def _ratio(confidences: dict[str, Tensor], modality: str) -> float:
+    def _ratio(confidences: Mapping[str, Tensor], modality: str) -> float:
         sums = {m: c.sum().item() for m, c in confidences.items()}
         own = sums.pop(modality)
         return own * len(sums) / sum(sums.values())
 
     @staticmethod
     def _combine(
-        parameters: list,
+        parameters: Sequence[Tensor],
         g_c: tuple[Tensor, ...],
         g_d: tuple[Tensor, ...],
         rho: float,
@@ -73,14 +74,14 @@ class ThreePassOptimWrapper(OptimWrapper):
         p = 1 - math.tanh(0.5 * sigma) if sigma > 1 else 1.0
         g_c = tuple(k * g for g in g_c)
         g_d = tuple(p * g for g in g_d)
-        dot = sum((c * d).sum() for c, d in zip(g_c, g_d, strict=True)).item()
+        dot = float(sum((c * d).sum() for c, d in zip(g_c, g_d, strict=True)))
         if dot < 0 and rho >= sigma:
-            square = sum((d * d).sum() for d in g_d).item()
+            square = float(sum((d * d).sum() for d in g_d))
             g_c = tuple(
                 c - dot / square * d for c, d in zip(g_c, g_d, strict=True)
             )
         elif dot < 0:
-            square = sum((c * c).sum() for c in g_c).item()
+            square = float(sum((c * c).sum() for c in g_c))
             g_d = tuple(
                 d - dot / square * c for c, d in zip(g_c, g_d, strict=True)
             )

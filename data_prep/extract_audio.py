@@ -21,6 +21,7 @@ import av
 import soundfile
 
 from mmgmp.utils import draft_files
+from mmgmp.utils.file_ends import is_cut
 from mmgmp.utils.parallel import run_jobs
 
 SAMPLE_RATE = 16000
@@ -39,6 +40,9 @@ def extract(job: tuple[Path, Path]) -> str:
     """
     source, target = job
     try:
+        # A file whose index comes first decodes up to where it was cut.
+        if problem := is_cut(str(source)):
+            return f'is cut off, {problem}'
         with draft_files(target) as [draft]:
             if not write_sound(source, draft):
                 raise ValueError('no sound')
@@ -92,7 +96,8 @@ def find_jobs(videos: Path, out: Path) -> list[tuple[Path, Path]]:
         Source and target, in order of the names.
 
     Raises:
-        ValueError: If there is no video, or two would write the same file.
+        ValueError: If there is no video, ``out`` is no folder, or two would
+            write the same file.
     """
     sources = sorted(
         path
@@ -101,6 +106,8 @@ def find_jobs(videos: Path, out: Path) -> list[tuple[Path, Path]]:
     )
     if not sources:
         raise ValueError(f'{videos}: no folder with videos ({SUFFIXES}) in it')
+    if out.exists() and not out.is_dir():
+        raise ValueError(f'out: {out} must be a folder, it is a file')
     jobs = [
         (path, out / path.relative_to(videos).with_suffix('.wav'))
         for path in sources

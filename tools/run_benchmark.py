@@ -33,7 +33,7 @@ from mmgmp.apis.benchmark.cell_state import CellFiles
 from mmgmp.apis.benchmark.cells import TRAIN
 from mmgmp.apis.benchmark.commands import evaluation_command, train_command
 from mmgmp.apis.benchmark.display import print_failures, run_with_display
-from mmgmp.apis.benchmark.jobs import schedule_of
+from mmgmp.apis.benchmark.facts import num_cores
 from mmgmp.apis.benchmark.training_state import find_resume_point
 
 _CHECKPOINT = '@CHECKPOINT@'
@@ -46,7 +46,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add('plan', type=Path, help='YAML file, see configs/plans')
+    add('plan', type=Path, help='YAML or Python file, see configs/plans')
     add('--work-dir', type=Path, help='default work_dirs/benchmark/PLAN')
     add('--jobs', type=int, default=1, help='cells at a time')
     add(
@@ -75,22 +75,28 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.jobs < 1:
         parser.error(f'--jobs must be >= 1, got {args.jobs}')
+    if args.devices and '' in map(str.strip, args.devices.split(',')):
+        parser.error(
+            f'--devices must be GPUs such as 0,1,3, got {args.devices!r}'
+        )
     return args
 
 
 def slots(args: argparse.Namespace) -> list[dict[str, str]]:
     """Return the environment of each process that may run at a time."""
+    places: list[dict[str, str]] = [{} for _ in range(args.jobs)]
     if args.devices:
-        return [
+        places = [
             {'CUDA_VISIBLE_DEVICES': device.strip()}
             for device in args.devices.split(',')
         ]
-    environment = {}
-    if args.jobs > 1 and 'OMP_NUM_THREADS' not in os.environ:
+    is_here = args.launcher == 'none'
+    if len(places) > 1 and is_here and 'OMP_NUM_THREADS' not in os.environ:
         # Each process would start a thread per core of the whole machine.
-        threads = max(1, (os.cpu_count() or 1) // args.jobs)
-        environment['OMP_NUM_THREADS'] = str(threads)
-    return [environment] * args.jobs
+        threads = max(1, num_cores() // len(places))
+        for place in places:
+            place['OMP_NUM_THREADS'] = str(threads)
+    return places
 
 
 def print_commands(plan: Plan, launch: Launch) -> None:
@@ -99,7 +105,7 @@ def print_commands(plan: Plan, launch: Launch) -> None:
         print(f'# {files.cell.name} ({files.state().value})')
         for stage in files.open_stages():
             if stage == TRAIN:
-                point = find_resume_point(files.folder, schedule_of(files))
+                point = find_resume_point(files.folder, files.schedule())
                 print(shlex.join(train_command(files, launch, point)))
                 continue
             command, environment = evaluation_command(
@@ -135,11 +141,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.executable,
         args.launcher,
         shlex.split(args.srun),
-        ('--amp',) if args.amp else (),
     )
     is_stopped = False
     try:
-        plan = load_plan(args.plan, args.work_dir, args.cfg_options)
+        plan = load_plan(args.plan, args.work_dir, args.cfg_options, args.amp)
+    except (OSError, ValueError) as error:
+        print(f'run_benchmark: {error}', file=sys.stderr)
+        return 2
+    try:
         if args.dry_run:
             print_commands(plan, launch)
             return 0

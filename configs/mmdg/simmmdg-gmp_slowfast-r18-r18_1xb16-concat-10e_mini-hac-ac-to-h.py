@@ -7,7 +7,7 @@ model = dict(
 )
 optim_wrapper = dict(
     modulation=dict(
-        _delete_=True, type='DecoupledModulation', alpha_k=0.1, alpha_p=0.1
+        _delete_=True, type='DecoupledModulation', alpha_k=0.5, alpha_p=0.5
     ),
     projection=dict(_delete_=True, type='TaskProjection'),
 )

@@ -1,12 +1,11 @@
 """Rename VGGSound's audio ResNet-18 to the names of MMAction2's ResNet.
 
-Needs PyTorch only. See README.md beside this file.
+See README.md beside this file.
 """
 
 from __future__ import annotations
 
 import argparse
-import pickle
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +13,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from mmgmp.models.encoders.pretrained import read_checkpoint
+from mmgmp.utils import draft_files
 
 PREFIX = 'audnet.'
 NUM_TENSORS = 122
@@ -109,19 +111,19 @@ def read(path: Path) -> Mapping[str, Tensor]:
         Tensors by name.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         ValueError: If the file does not hold them.
     """
-    try:
-        content = torch.load(path, map_location='cpu', weights_only=True)
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise ValueError(
-            f'{path} must be a checkpoint that torch.load(weights_only=True) '
-            f'reads ({error}); fetch the file that README.md names again'
-        ) from error
+    if not path.is_file():
+        raise FileNotFoundError(
+            f'{path} is no file; fetch the file that README.md names'
+        )
+    content = read_checkpoint(str(path))
     if not isinstance(content, Mapping) or not isinstance(
         content.get('model_state_dict'), Mapping
     ):
-        found = sorted(content) if isinstance(content, Mapping) else content
+        is_dict = isinstance(content, Mapping)
+        found = list(content) if is_dict else type(content).__name__
         raise ValueError(
             f'{path} must hold a model_state_dict, got {found}; fetch the '
             'file that README.md names'
@@ -137,7 +139,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Command line; ``None`` takes the process's own.
 
     Returns:
-        Exit status: 0 done, 1 if the file cannot be converted.
+        Exit status: 0 done, 1 if the file cannot be converted or written.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('source', type=Path, metavar='IN')
@@ -146,11 +148,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         weights = read(args.source)
         converted = convert(weights)
+        with (
+            draft_files(args.target) as [draft],
+            draft.open('wb') as file,
+        ):
+            torch.save({'state_dict': converted}, file)
     except (OSError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
-    args.target.parent.mkdir(parents=True, exist_ok=True)
-    torch.save({'state_dict': converted}, args.target)
     dropped = len(weights) - len(converted)
     print(
         f'{args.target}: {len(converted)} tensors; {dropped} of the '

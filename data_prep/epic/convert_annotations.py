@@ -1,6 +1,6 @@
 """Turn the six MM-SADA split pickles into the two annotation files of mmgmp.
 
-Needs pandas to read the pickles. See README.md beside this file.
+Needs neither pandas nor trust in the pickles. See README.md beside this file.
 """
 
 from __future__ import annotations
@@ -205,7 +205,13 @@ def convert(
         The annotation by split, and the problems found; with problems the
         annotations are incomplete.
     """
-    problems: list[str] = []
+    problems = [
+        f'{path}: domain must be one of {list(PARTICIPANTS)}, got '
+        f'{path.name.split("_")[0]!r}; move this file elsewhere'
+        for split in SPLITS
+        for path in sorted(splits_dir.glob(f'D[0-9]*_{split}.pkl'))
+        if path.name.split('_')[0] not in PARTICIPANTS
+    ]
     seen: dict[int, str] = {}
     annotations = {}
     for split in SPLITS:

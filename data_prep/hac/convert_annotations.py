@@ -1,6 +1,6 @@
 """Turn the six split CSVs of HAC into the two annotation files of mmgmp.
 
-Needs only Python. See README.md beside this file.
+See README.md beside this file.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from mmgmp.utils import draft_files
 
 DOMAINS = ('human', 'animal', 'cartoon')
 SPLITS = ('train', 'test')
@@ -92,7 +94,8 @@ def check_row(row: Sequence[str], seen: dict[str, int]) -> str:
         return f'expected "name.mp4,label", got {len(row)} cells: {row}'
     name, label = row
     stem = name.removesuffix('.mp4')
-    if stem == name or not stem or stem != os.path.basename(stem):
+    is_name = stem == os.path.basename(stem) and stem.isprintable()
+    if stem == name or not stem or not is_name:
         return f'expected the name of an mp4 file, got {name!r}'
     if label not in {str(number) for number in range(len(CLASSES))}:
         return f'label must be 0 to {len(CLASSES) - 1}, got {label!r}'
@@ -150,7 +153,13 @@ def convert(
         The annotation by split, and the problems found; with problems the
         annotations are incomplete.
     """
-    problems: list[str] = []
+    problems = [
+        f'{path}: domain must be one of {DOMAINS}, got {domain!r}; move this '
+        'file elsewhere'
+        for split in SPLITS
+        for path in sorted(splits_dir.glob(f'HAC_{split}_only_*.csv'))
+        if (domain := path.stem.split('_only_')[1]) not in DOMAINS
+    ]
     samples = {
         split: [
             make_sample(domain, name, label, has_flow)
@@ -178,24 +187,6 @@ def convert(
         for split in SPLITS
     }
     return annotations, problems
-
-
-def write_all(contents: dict[Path, dict[str, Any]]) -> None:
-    """Write several JSON files: all are complete before one is in place.
-
-    Args:
-        contents: Content by path.
-    """
-    temporary = {path: path.with_name(f'{path.name}.tmp') for path in contents}
-    try:
-        for path, content in contents.items():
-            text = json.dumps(content, indent=1, ensure_ascii=False)
-            temporary[path].write_text(text + '\n', encoding='utf-8')
-        for path in contents:
-            os.replace(temporary[path], path)
-    finally:
-        for path in temporary.values():
-            path.unlink(missing_ok=True)
 
 
 def summarise(annotations: dict[str, dict[str, Any]]) -> Iterator[str]:
@@ -226,7 +217,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Command line; ``None`` takes the process's own.
 
     Returns:
-        Exit status: 0 done, 1 if the CSVs have problems.
+        Exit status: 0 done, 1 if the CSVs have problems or the annotation
+        cannot be written.
     """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('splits_dir', type=Path, help='folder of the CSVs')
@@ -251,13 +243,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(*problems, sep='\n', file=sys.stderr)
         print(f'{len(problems)} problems, nothing written', file=sys.stderr)
         return 1
-    args.out_dir.mkdir(parents=True, exist_ok=True)
-    write_all(
-        {
-            args.out_dir / f'hac_{split}.json': annotation
-            for split, annotation in annotations.items()
-        }
-    )
+    paths = [args.out_dir / f'hac_{split}.json' for split in SPLITS]
+    try:
+        with draft_files(*paths) as drafts:
+            for draft, split in zip(drafts, SPLITS, strict=True):
+                text = json.dumps(
+                    annotations[split], indent=1, ensure_ascii=False
+                )
+                draft.write_text(text + '\n', encoding='utf-8')
+    except OSError as error:
+        print(f'out_dir: {error}; nothing written', file=sys.stderr)
+        return 1
     print(*summarise(annotations), sep='\n')
     return 0
 

@@ -2,10 +2,14 @@
 
 One elongated object with six properties (two coordinates, size, aspect,
 angle, brightness). Every property is ``A * sin(phase)``. A class makes the
-phase of its own property run, all others stand still, so a single frame has
-the same distribution whatever the class and motion alone tells it. Two
-classes move two properties together, the circle and the hinge; a frame of
-theirs differs from the others only in how position and angle go together.
+phase of its own property run, all others stand still, so a single frame of
+the object has the same distribution whatever the class. Two classes move two
+properties together, the circle and the hinge; a frame of theirs differs from
+the others only in how position and angle go together.
+
+Behind the object most clips show the prop of their class, as a bed goes with
+sleeping. Motion alone takes a network from scratch far longer to learn than
+a trial run lasts; the prop is quickly learned, and is not always there.
 """
 
 from __future__ import annotations
@@ -17,13 +21,32 @@ import numpy as np
 # Class number to the property that it moves.
 MOTIONS = ('size', 'light', 'y', 'aspect', 'x', 'circle', 'hinge')
 _AMPLITUDES = {
-    'x': (0.28, 0.42),
-    'y': (0.28, 0.42),
-    'size': (0.30, 0.45),
-    'aspect': (0.35, 0.50),
-    'angle': (0.80, 1.20),
+    'x': (0.40, 0.55),
+    'y': (0.40, 0.55),
+    'size': (0.45, 0.60),
+    'aspect': (0.50, 0.70),
+    'angle': (1.20, 1.60),
     'light': (1.0, 1.0),
 }
+
+
+# Share of the clips that show the prop of their class.
+PROP_SHARE = 0.8
+# Class number to the boxes of its prop: centre, half width and half height,
+# in half images.
+_PROPS: tuple[tuple[tuple[float, float, float, float], ...], ...] = (
+    ((0.0, 0.62, 0.80, 0.16),),  # a bed
+    ((0.45, -0.50, 0.38, 0.28),),  # a screen
+    ((-0.50, 0.55, 0.16, 0.16), (0.50, 0.55, 0.16, 0.16)),  # two bowls
+    ((-0.65, 0.0, 0.10, 0.45),),  # a tall glass
+    tuple((0.0, y, 1.0, 0.05) for y in (0.35, 0.60, 0.85)),  # water
+    tuple((x, -0.60, 0.14, 0.14) for x in (-0.6, 0.0, 0.6)),  # marks
+    (  # a door frame
+        (0.55, 0.05, 0.05, 0.75),
+        (0.95, 0.05, 0.05, 0.75),
+        (0.75, -0.70, 0.25, 0.05),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -55,15 +78,15 @@ class Look:
 LOOKS = {
     'human': Look(
         ((92, 74, 60), (128, 122, 112), (70, 82, 96), (208, 180, 152)),
-        'clouds', 2.0, 0.12, False, 9.0, 0.010, 1,
+        'clouds', 2.0, 0.12, False, 4.5, 0.005, 1,
     ),
     'animal': Look(
         ((58, 92, 48), (112, 118, 62), (88, 70, 40), (206, 186, 120)),
-        'stripes', 1.3, 0.25, False, 16.0, 0.018, 1,
+        'stripes', 1.3, 0.25, False, 8.0, 0.009, 1,
     ),
     'cartoon': Look(
         ((120, 200, 250), (250, 210, 90), (240, 140, 190), (250, 250, 245)),
-        'dots', 6.0, 0.04, True, 2.0, 0.0, 2,
+        'dots', 6.0, 0.04, True, 1.0, 0.0, 2,
     ),
 }  # fmt: skip
 
@@ -103,7 +126,8 @@ def render_frames(
     radius = _radius(look, state, shake, axis, rng)
     cover = 1 / (1 + np.exp(np.clip((radius - 1) * 4 / look.softness, -9, 9)))
     background, body = _colours(look, rng)
-    canvas = _texture(look, background, axis, rng)[None]
+    canvas = _texture(look, background, axis, rng)
+    canvas = _add_prop(_PROPS[label], background, canvas, axis, rng)[None]
     gain = (0.68 + 0.32 * state['light']).astype(np.float32)
     paint = background + gain[:, None] * (body - background)
     paint = paint[:, None, None].astype(np.float32)
@@ -203,6 +227,29 @@ def _texture(
     tint = rng.uniform(0.6, 1.0, 3)
     image = background + strength * np.asarray(field)[..., None] * tint
     return image.astype(np.float32)
+
+
+def _add_prop(
+    boxes: tuple[tuple[float, float, float, float], ...],
+    background: np.ndarray,
+    canvas: np.ndarray,
+    axis: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Background image with the prop, mirrored, moved and scaled, or not."""
+    shown = rng.random() < PROP_SHARE
+    side = rng.choice([-1, 1])
+    scale = rng.uniform(0.8, 1.2)
+    right, down = rng.uniform(-0.15, 0.15, 2)
+    contrast = rng.uniform(35, 70) * (1 if background.mean() < 128 else -1)
+    colour = background + contrast + rng.normal(0, 10, 3)
+    if not shown:
+        return canvas
+    for x, y, width, height in boxes:
+        columns = np.abs(axis - side * (x + right)) < width * scale
+        rows = np.abs(axis - y - down) < height * scale
+        canvas[np.ix_(rows, columns)] = colour
+    return canvas
 
 
 def _noise(

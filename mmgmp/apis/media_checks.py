@@ -11,9 +11,9 @@ import mmcv
 import numpy as np
 import soundfile
 
-from mmgmp.apis.file_ends import is_cut, is_image_cut
 from mmgmp.datasets.transforms.frame_index import open_video, read_frame_index
 from mmgmp.datasets.transforms.pyav_seek import decode_frames
+from mmgmp.utils.file_ends import is_cut, is_image_cut
 
 FAULT_KINDS = (
     'annotation',
@@ -149,15 +149,15 @@ def check_media(job: MediaJob, settings: CheckSettings) -> MediaResult:
     ]
     if faults:
         return MediaResult(tuple(faults))
-    if job.kind != 'frames':
-        faults = [
-            Fault('truncated', path, text, job.samples)
-            for path in job.paths
-            if (text := is_cut(path))
-        ]
-    if faults:
-        return MediaResult(tuple(faults))
     try:
+        if job.kind != 'frames':
+            faults = [
+                Fault('truncated', path, text, job.samples)
+                for path in job.paths
+                if (text := is_cut(path))
+            ]
+        if faults:
+            return MediaResult(tuple(faults))
         return _CHECKS[job.kind](job, settings)
     except (OSError, *_READER_BUGS) as error:
         text = f'{type(error).__name__}: {error}'
@@ -273,7 +273,11 @@ def _check_frames(job: MediaJob, settings: CheckSettings) -> MediaResult:
         present = set(os.listdir(folder))
         checked: dict[int, str] = {}
         for part in job.segments:
-            numbers = range(int(part.start or 1), int(part.stop or 1))
+            first, behind = part.start, part.stop
+            numbers = range(
+                1 if first is None else int(first),
+                1 if behind is None else int(behind),
+            )
             names = {number: job.template.format(number) for number in numbers}
             absent = [name for name in names.values() if name not in present]
             if absent:

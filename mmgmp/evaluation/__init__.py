@@ -9,13 +9,17 @@ from mmgmp.evaluation.functional import (
 )
 from mmgmp.evaluation.metrics import (
     AudioVisualAccuracy,
+    BranchAverageAccuracy,
     MisclassificationDetection,
+    OpenSetAccuracy,
     OutOfDistributionDetection,
 )
 
 __all__ = [
     'AudioVisualAccuracy',
+    'BranchAverageAccuracy',
     'MisclassificationDetection',
+    'OpenSetAccuracy',
     'OutOfDistributionDetection',
     'area_under_risk_coverage',
     'auroc',

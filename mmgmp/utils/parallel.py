@@ -45,15 +45,29 @@ def run_jobs(
     """
     if workers < 1:
         raise ValueError(f'workers must be >= 1, got {workers}')
-    results: Iterator[tuple[Job, Result]]
     if workers == 1 or len(jobs) < 2:
         results = ((job, function(job)) for job in jobs)
-    else:
-        # Started before the bar, whose thread a fork should not copy.
-        pool = _start(workers)
+        return _show(results, len(jobs), title)
+    return _run(function, jobs, workers, crashed, title)
+
+
+def _run(
+    function: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    workers: int,
+    crashed: Callable[[Job], Result],
+    title: str,
+) -> Iterator[tuple[Job, Result]]:
+    # Started before the bar, whose thread a fork should not copy.
+    pool = _start(workers)
+    try:
         futures = {pool.submit(function, job): job for job in jobs}
         results = _collect(function, pool, futures, crashed)
-    return _show(results, len(jobs), title) if title else results
+        yield from _show(results, len(jobs), title)
+    finally:
+        # An interrupt may come before the first result is waited for; what
+        # is not cancelled would all run at exit.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _start(workers: int) -> ProcessPoolExecutor:
@@ -91,6 +105,9 @@ def _collect(
 def _show(
     results: Iterator[tuple[Job, Result]], total: int, title: str
 ) -> Iterator[tuple[Job, Result]]:
+    if not title:
+        yield from results
+        return
     from rich.console import Console
     from rich.progress import track
 

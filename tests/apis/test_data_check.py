@@ -576,6 +576,27 @@ def test_published_counts(tool, tmp_path, capsys, corpus):
     assert 'are not the published ones' in capsys.readouterr().out
 
 
+def test_a_folder_in_place_of_a_file_is_one_fault(tmp_path):
+    """And does not end the check."""
+    corpus = good(tmp_path)
+    for name in ('v.mp4', 'a.wav'):
+        (corpus.root / 's0' / name).unlink()
+        (corpus.root / 's0' / name).mkdir()
+    report = check_data([corpus.write()], str(corpus.root))
+    assert report.is_complete
+    assert report.sample_ids() == ['s0']
+    assert report.counts == {'undecodable': 2}
+
+
+def test_frames_may_count_from_zero(tmp_path):
+    (tmp_path / 'corpus').mkdir()
+    corpus = Corpus(tmp_path / 'corpus')
+    corpus.add_folder('s0', first=0, count=3)
+    report = check_data([corpus.write()], str(corpus.root))
+    [fault] = report.faults
+    assert 'the first frame_0000000000.jpg' in fault.message
+
+
 def test_published_totals():
     totals = {
         (corpus, split): [sum(c) for c in PUBLISHED[corpus][split].values()]

@@ -133,6 +133,51 @@ def test_other_files_are_refused(script, tmp_path, capsys, content):
     assert 'must be a checkpoint' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('is_zip', [True, False])
+def test_a_file_cut_anywhere_is_named(script, tmp_path, capsys, is_zip):
+    """The original is in PyTorch's older form, which is no archive."""
+    source = tmp_path / 'in.pth'
+    weights = {f'audnet.{i}': torch.ones(9) for i in range(4)}
+    torch.save(
+        {'model_state_dict': weights},
+        source,
+        _use_new_zipfile_serialization=is_zip,
+    )
+    content = source.read_bytes()
+    for length in range(0, len(content), 23):
+        source.write_bytes(content[:length])
+        assert script.main([str(source), str(tmp_path / 'out.pth')]) == 1
+        shown = capsys.readouterr().err
+        assert f'{source}' in shown, length
+        assert 'must be a checkpoint' in shown, length
+    assert not (tmp_path / 'out.pth').exists()
+
+
+@pytest.mark.parametrize('content', [{1: 2, 'a': 3}, torch.zeros(3)])
+def test_other_content_is_said_by_its_type(script, tmp_path, capsys, content):
+    torch.save(content, tmp_path / 'in.pth')
+    argv = [str(tmp_path / 'in.pth'), str(tmp_path / 'out.pth')]
+    assert script.main(argv) == 1
+    assert 'must hold a model_state_dict, got ' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('kind', ['folder', 'file'])
+def test_a_place_that_cannot_be_written_is_said(
+    script, original, tmp_path, capsys, kind
+):
+    source = write(tmp_path / 'in.pth', original)
+    target = tmp_path / 'made' / 'out.pth'
+    if kind == 'folder':
+        target.mkdir(parents=True)
+    else:
+        target.parent.write_text('mine')
+    assert script.main([str(source), str(target)]) == 1
+    shown = capsys.readouterr()
+    assert str(target.parent) in shown.err
+    assert shown.out == ''
+    assert not list(tmp_path.rglob('.*'))
+
+
 def test_another_checkpoint_is_refused(script, original, tmp_path, capsys):
     source = write(tmp_path / 'in.pth', original, key='state_dict')
     assert script.main([str(source), str(tmp_path / 'out.pth')]) == 1

@@ -197,6 +197,15 @@ def test_every_bad_row_of_every_file_is_reported(
     assert '7 problems, nothing written' in shown
 
 
+def test_a_file_of_an_unknown_domain_is_named(epic, splits, tmp_path, capsys):
+    path = write_split(splits, 'D4', 'train', rows_of('D4', 'P30', 3))
+    assert epic.main([str(splits), str(tmp_path / 'out')]) == 1
+    shown = capsys.readouterr().err
+    assert f"{path}: domain must be one of ['D1', 'D2', 'D3']" in shown
+    assert "got 'D4'" in shown
+    assert not (tmp_path / 'out').exists()
+
+
 class Evil:
     def __init__(self, function, *args):
         self.call = function, args

@@ -104,6 +104,7 @@ BAD_ROWS = [
     ('clip.avi,1', "name of an mp4 file, got 'clip.avi'"),
     ('.mp4,1', 'name of an mp4 file'),
     ('folder/clip.mp4,1', 'name of an mp4 file'),
+    ('a\tb.mp4,1', 'name of an mp4 file'),
     ('clip.mp4,7', "label must be 0 to 6, got '7'"),
     ('clip.mp4,-1', "label must be 0 to 6, got '-1'"),
     ('clip.mp4,run', "label must be 0 to 6, got 'run'"),
@@ -124,7 +125,7 @@ def test_every_bad_row_is_reported_and_nothing_written(
         line = next(t for t in text.splitlines() if f'{path}:{number}:' in t)
         assert message in line
     assert f'{other}:1: label must be' in text
-    assert '10 problems, nothing written' in text
+    assert '11 problems, nothing written' in text
     assert not out_dir.exists()
 
 
@@ -140,6 +141,7 @@ def test_missing_files_are_all_reported(convert, tmp_path, capsys):
         (b'clip.mp4,1\r\n\xff\xfe\r\n', 'not UTF-8 text'),
         (b'"' + b'a' * 200_000, 'cannot be read'),
         (b'whole.mp4,1\r\ncut.m', ':2: expected "name.mp4,label"'),
+        (b'a.mp4,1\r\n"b.mp4,1\r\nc.mp4,1\r\n', ':2: expected "name.mp4,'),
     ],
 )
 def test_an_empty_broken_or_cut_file_is_named(
@@ -162,15 +164,50 @@ def test_a_file_in_place_of_the_folder_is_named(convert, tmp_path, capsys):
 
 
 def test_a_failed_write_leaves_the_old_files(
-    convert, splits, tmp_path, monkeypatch
+    convert, splits, tmp_path, capsys
 ):
-    assert convert.main([str(splits), str(tmp_path)]) == 0
-    before = (tmp_path / 'hac_train.json').read_bytes()
+    out = tmp_path / 'HAC'
+    assert convert.main([str(splits), str(out)]) == 0
+    before = (out / 'hac_train.json').read_bytes()
     write_split(splits, 'train', 'human', ['new.mp4,0'])
-    (tmp_path / 'hac_test.json.tmp').mkdir()
-    with pytest.raises(OSError, match='hac_test'):
-        convert.main([str(splits), str(tmp_path)])
-    assert (tmp_path / 'hac_train.json').read_bytes() == before
+    (out / 'hac_test.json').unlink()
+    (out / 'hac_test.json').mkdir()
+    assert convert.main([str(splits), str(out)]) == 1
+    assert 'out_dir: ' in capsys.readouterr().err
+    assert (out / 'hac_train.json').read_bytes() == before
+    names = sorted(path.name for path in out.iterdir())
+    assert names == ['hac_test.json', 'hac_train.json']
+
+
+def test_a_file_in_place_of_the_output_folder_is_named(
+    convert, splits, tmp_path, capsys
+):
+    out = tmp_path / 'out'
+    out.write_text('mine')
+    assert convert.main([str(splits), str(out)]) == 1
+    shown = capsys.readouterr().err
+    assert f"'{out}'; nothing written" in shown
+    assert out.read_text() == 'mine'
+
+
+def test_what_an_interrupted_run_left_is_written_over(
+    convert, splits, tmp_path
+):
+    (tmp_path / '.hac_train.json.draft').write_text('{"metainfo":')
+    assert convert.main([str(splits), str(tmp_path)]) == 0
+    assert not list(tmp_path.glob('.*'))
+    assert len(load(tmp_path, 'train')['data_list']) == 10
+
+
+def test_a_file_of_an_unknown_domain_is_named(
+    convert, splits, tmp_path, capsys
+):
+    path = write_split(splits, 'test', 'robot', ['a.mp4,1'])
+    assert convert.main([str(splits), str(tmp_path / 'HAC')]) == 1
+    shown = capsys.readouterr().err
+    assert f"{path}: domain must be one of ('human', 'animal'," in shown
+    assert "got 'robot'" in shown
+    assert not (tmp_path / 'HAC').exists()
 
 
 @pytest.mark.skipif(

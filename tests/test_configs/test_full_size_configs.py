@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import re
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -278,7 +280,7 @@ def test_variant_u_to_the_letter():
     config = load(FAMILIES[family][0])
     assert config.default_hooks.checkpoint.save_best is None
     model = model_of(config)
-    assert model.encoders.audio.random_stages == (4,)
+    assert model.encoders.audio.layer4_init == 'random'
     assert not model.encoders.video.frozen_norm_eval
     assert model.encoders.audio.frozen_norm_eval
     assert model.encoders.video.dropout.p == 0.5
@@ -289,19 +291,60 @@ def test_variant_u_to_the_letter():
     }
 
 
-def test_weights_can_be_left_out():
-    """The documented override, as the stock scripts read it."""
+def override(*words: str) -> Config:
+    """A config with ``--cfg-options``, as the stock scripts read them."""
     path = FAMILIES['gmp_slowfast-r101-r18_1xb16-concat-20e_epic'][0]
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='*', action=DictAction)
     config = Config.fromfile(path)
+    options = parser.parse_args(['--cfg-options', *words]).cfg_options
+    config.merge_from_dict(options)
+    return config
+
+
+def test_weights_can_be_left_out():
     words = [f'model.encoders.{m}.pretrained=None' for m in ('video', 'audio')]
-    config.merge_from_dict(
-        {
-            key: DictAction._parse_iterable(value)
-            for key, value in (word.split('=') for word in words)
-        }
-    )
-    model = model_of(config)
+    model = model_of(override(*words))
     assert not any(encoder.pretrained for encoder in model.encoders.values())
+
+
+# Switches of docs/decisions/protocol.md: default, and the other reading.
+SWITCHES = {
+    'model.encoders.audio.layer4_init=random': ('pretrained', 'random'),
+    'model.encoders.video.frozen_norm_eval=False': (True, False),
+    'model.encoders.video.feature_dropout=0.5': (0.0, 0.5),
+    'default_hooks.checkpoint.save_best=None': ('acc/top1', None),
+    'optim_wrapper.optimizer.weight_decay=1e-4': (None, 1e-4),
+}
+
+
+def lookup(config: Config, word: str) -> Any:
+    *parents, last = word.split('=')[0].split('.')
+    return reduce(getattr, parents, config).get(last)
+
+
+@pytest.mark.parametrize('word', SWITCHES)
+def test_a_disputed_switch_is_documented_and_reachable(word):
+    default, other = SWITCHES[word]
+    assert lookup(override(), word) == default
+    changed = override(word)
+    assert lookup(changed, word) == other
+    text = (ROOT.parent / 'docs/decisions/protocol.md').read_text('utf-8')
+    assert f'`{word}`' in text
+    encoders = model_of(changed).encoders
+    found = {
+        'layer4_init': encoders.audio.layer4_init,
+        'frozen_norm_eval': encoders.video.frozen_norm_eval,
+        'feature_dropout': encoders.video.dropout.p,
+    }
+    name = word.split('=')[0].split('.')[-1]
+    assert found.get(name, other) == other
+
+
+def test_a_misspelt_switch_is_an_error_with_the_choices():
+    config = override('model.encoders.audio.layer4_init=rand')
+    with pytest.raises(ValueError, match=r"one of \['pretrained', 'random'\]"):
+        model_of(config)
 
 
 def test_the_video_encoder_is_the_hosts_own():

@@ -57,7 +57,7 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 def test_a_plan_survives_being_killed(mini_hac, tmp_path):
     """Two cells of two slots; killed in the middle, continued, reported."""
-    plan, work = tmp_path / 'two.yml', tmp_path / 'work'
+    plan, work = tmp_path / 'two.yml', tmp_path / 'runs'
     plan.write_text(PLAN.format(configs=ROOT / 'configs', name=NAME))
     words = [plan, '--work-dir', work, '--jobs', 2]
     words += ['--cfg-options', *options(mini_hac)]
@@ -106,13 +106,13 @@ def toy(tmp_path):
 
 
 def test_a_dry_run_prints_commands_and_starts_nothing(toy):
-    shown = run(toy / 'plan.yml', '--work-dir', toy / 'work', '--dry-run')
+    shown = run(toy / 'plan.yml', '--work-dir', toy / 'runs', '--dry-run')
     assert shown.returncode == 0, shown.stderr
     lines = shown.stdout.splitlines()
     assert sum('tools/train.py' in line for line in lines) == 8
     assert sum('tools/test.py' in line for line in lines) == 8
     assert '# GMP/A/seed-1 (pending)' in lines
-    assert not (toy / 'work').exists()
+    assert not (toy / 'runs').exists()
 
 
 def test_slurm_commands(toy):
@@ -129,13 +129,13 @@ def test_failures_are_listed_with_their_logs(tmp_path):
     """The toy configs hold no model, so MMAction2's script must fail."""
     text = TOY.replace('{H: h, A: a}', '{H: h}').replace('[0, 1]', '[0]')
     toy = make_toy(tmp_path / 'toy', text)
-    done = run(toy / 'plan.yml', '--work-dir', toy / 'work', '--jobs', 2)
+    done = run(toy / 'plan.yml', '--work-dir', toy / 'runs', '--jobs', 2)
     assert done.returncode == 1
     assert '2 cells FAILED' in done.stdout
-    assert f'log: {toy}/work/GMP/H/seed-0/train.log' in done.stdout
+    assert f'log: {toy}/runs/GMP/H/seed-0/train.log' in done.stdout
     assert 'Error' in done.stdout
     assert calls(toy) == []
-    assert (toy / 'work/report.html').is_file()
+    assert (toy / 'runs/report.html').is_file()
 
 
 def test_a_plan_that_cannot_be_used_exits_with_2(tmp_path):

@@ -62,8 +62,9 @@ model = dict(
             frozen_stages=3,
             frozen_norm_eval=True,
             feature_dropout=0.0,
-            # (4,) keeps layer4 at random, as most released codes do.
-            random_stages=(),
+            # audio_layer4_init: 'pretrained', or 'random' as it is in most
+            # released codes (docs/decisions/protocol.md).
+            layer4_init='pretrained',
             pretrained='checkpoints/vggsound_resnet18_avgpool.pth',
             backbone=dict(type='ResNet', depth=18, in_channels=1),
         ),

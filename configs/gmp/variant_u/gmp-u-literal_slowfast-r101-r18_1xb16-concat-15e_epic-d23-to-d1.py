@@ -5,7 +5,7 @@ _base_ = 'gmp-u_slowfast-r101-r18_1xb16-concat-15e_epic-d23-to-d1.py'
 _method = dict(_base_.model.methods[0], train_discriminator=False)
 model = dict(
     encoders=dict(
-        video=dict(frozen_norm_eval=False), audio=dict(random_stages=(4,))
+        video=dict(frozen_norm_eval=False), audio=dict(layer4_init='random')
     ),
     methods=[_method],
 )

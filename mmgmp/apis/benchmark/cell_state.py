@@ -26,7 +26,7 @@ from mmengine.config import Config
 
 from mmgmp.apis.benchmark.cells import TRAIN, Cell, slug
 from mmgmp.apis.benchmark.plan import Plan
-from mmgmp.apis.benchmark.training_state import Metrics
+from mmgmp.apis.benchmark.training_state import Metrics, Schedule
 
 
 class State(Enum):
@@ -50,6 +50,18 @@ class CellFiles:
         self.plan = plan
         self.cell = cell
         self.folder = cell.folder(plan.work_dir)
+
+    def config(self, import_custom_modules: bool = False) -> Config:
+        """Return the training config with the cell's overrides."""
+        config = Config.fromfile(
+            self.cell.config, import_custom_modules=import_custom_modules
+        )
+        config.merge_from_dict(dict(self.cell.overrides))
+        return config
+
+    def schedule(self) -> Schedule:
+        """Return the schedule of the training."""
+        return Schedule.of(self.config())
 
     def stage_file(self, stage: str) -> Path:
         """Return the file that says that a stage is complete."""
@@ -139,12 +151,16 @@ class CellFiles:
         """List what was made with settings other than the plan's."""
         stages = [(self.folder / 'cell.json', TRAIN)]
         stages += [(self.stage_file(s), s) for s in self.cell.stages[1:]]
-        return [
+        stale = [
             path
             for path, stage in stages
             if (values := read_json(path)) is not None
             and values.get('settings_hash') != self._hash(stage)
         ]
+        trained = read_json(self.stage_file(TRAIN)) or {}
+        if trained.get('choice', self.plan.checkpoint) != self.plan.checkpoint:
+            stale.append(self.stage_file(TRAIN))
+        return stale
 
     def _hash(self, stage: str) -> str:
         """Digest of the settings that a stage's outcome depends on."""
@@ -153,6 +169,7 @@ class CellFiles:
                 _config_text(self.cell.config),
                 self.cell.overrides,
                 self.cell.seed,
+                *(['--amp'] if self.plan.amp else []),
             ]
         else:
             choice = self.plan.evaluations.get(stage)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmgmp.apis.benchmark.cell_state import CellFiles
 from mmgmp.apis.benchmark.cells import TEST, TRAIN
+from mmgmp.apis.benchmark.options import spell
 
 #: Names the training config to a test-time config (``configs/robustness``).
 CONFIG_VARIABLE = 'MMGMP_CONFIG'
@@ -22,13 +23,11 @@ class Launch:
         python: Interpreter.
         launcher: ``'none'`` or ``'slurm'``, MMEngine's launcher.
         srun: Arguments of ``srun``, for ``'slurm'``.
-        train_flags: Further flags of ``train.py``, such as ``--amp``.
     """
 
     python: str
     launcher: str = 'none'
     srun: Sequence[str] = ()
-    train_flags: Sequence[str] = field(default_factory=tuple)
 
     def script(self, name: str) -> list[str]:
         """Return the command up to and with MMAction2's script."""
@@ -63,7 +62,7 @@ def train_command(
         str(cell.seed),
         *(['--resume', str(resume)] if resume else []),
         *launch.flags(),
-        *launch.train_flags,
+        *(['--amp'] if files.plan.amp else []),
         *_cfg_options(cell.overrides),
     ]
 
@@ -109,17 +108,5 @@ def _cfg_options(overrides: dict[str, Any]) -> list[str]:
         return []
     return [
         '--cfg-options',
-        *(f'{key}={_spell(value)}' for key, value in overrides.items()),
+        *(f'{key}={spell(value)}' for key, value in overrides.items()),
     ]
-
-
-def _spell(value: Any) -> str:
-    """Write a value as MMEngine's ``DictAction`` reads it.
-
-    Example:
-        >>> _spell([0.5, ['human', 'cartoon'], None])
-        '[0.5,[human,cartoon],None]'
-    """
-    if isinstance(value, (list, tuple)):
-        return f'[{",".join(_spell(item) for item in value)}]'
-    return str(value)

@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from mmengine.config import Config
-
 from mmgmp.apis.benchmark.cell_state import CellFiles, read_json
 from mmgmp.apis.benchmark.cells import TRAIN
 from mmgmp.apis.benchmark.commands import (
@@ -23,9 +21,9 @@ from mmgmp.apis.benchmark.commands import (
     evaluation_command,
     train_command,
 )
+from mmgmp.apis.benchmark.facts import training_facts
 from mmgmp.apis.benchmark.training_state import (
     Metrics,
-    Schedule,
     find_resume_point,
     prepare_resume,
     read_training,
@@ -118,7 +116,7 @@ def _command(
     files: CellFiles, stage: str, launch: Launch
 ) -> tuple[list[str], dict[str, str]]:
     if stage == TRAIN:
-        point = find_resume_point(files.folder, schedule_of(files))
+        point = find_resume_point(files.folder, files.schedule())
         prepare_resume(files.folder, point)
         return train_command(files, launch, point), {}
     trained = read_json(files.stage_file(TRAIN)) or {}
@@ -150,23 +148,13 @@ def _signal(job: Job, number: int) -> None:
         os.killpg(job.process.pid, number)
 
 
-def schedule_of(files: CellFiles) -> Schedule:
-    """Return the schedule of a cell's training.
-
-    Args:
-        files: Of the cell.
-    """
-    config = Config.fromfile(files.cell.config, import_custom_modules=False)
-    config.merge_from_dict(dict(files.cell.overrides))
-    return Schedule.of(config)
-
-
-def finish_stage(files: CellFiles, stage: str) -> bool:
+def finish_stage(files: CellFiles, stage: str, is_here: bool = True) -> bool:
     """Mark a stage as complete if its files say that it is.
 
     Args:
         files: Of the cell.
         stage: What was done.
+        is_here: Whether it was done on this machine.
 
     Returns:
         Whether it is complete.
@@ -177,7 +165,7 @@ def finish_stage(files: CellFiles, stage: str) -> bool:
             files.write_stage(stage, {'metrics': metrics})
         return bool(metrics)
     trained = read_training(
-        files.folder, schedule_of(files), files.plan.checkpoint
+        files.folder, files.schedule(), files.plan.checkpoint
     )
     if trained is None:
         return False
@@ -187,6 +175,8 @@ def finish_stage(files: CellFiles, stage: str) -> bool:
             'checkpoint': trained.checkpoint.name,
             'step': trained.step,
             'metrics': trained.validation,
+            'choice': files.plan.checkpoint,
+            'facts': training_facts(files, is_here),
         },
     )
     return True

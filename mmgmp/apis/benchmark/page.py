@@ -9,13 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmgmp.apis.benchmark.cell_state import CellFiles
+from mmgmp.apis.benchmark.conditions import condition_rows
+from mmgmp.apis.benchmark.facts import read_history
 from mmgmp.apis.benchmark.results import Results, Table
 from mmgmp.apis.benchmark.text_report import (
     ORACLE,
+    RATIOS,
+    RATIOS_TITLE,
     difference_rows,
     headline,
     notes,
     oracle_rows,
+    ratio_rows,
     table_rows,
     table_title,
 )
@@ -44,8 +49,9 @@ figure { margin: 1rem 0; }
 svg { max-width: max(100%, 36rem); height: auto; }
 figcaption { font-size: .85rem; color: #555; }
 """
-_RATIO_COLUMNS = ('semantic_ratio_', 'domain_ratio_')
 _MAX_CURVES = 7
+#: A note with one of these is a warning.
+_LOUD = ('SYNTHETIC', 'NOT', 'FAILED')
 
 
 def to_html(results: Results) -> str:
@@ -60,17 +66,21 @@ def to_html(results: Results) -> str:
     title = escape(headline(results))
     parts = [f'<h1>{title}</h1>']
     for note in notes(results):
-        is_warning = 'SYNTHETIC' in note or 'NOT' in note
+        is_warning = any(word in note for word in _LOUD)
         kind = 'note warning' if is_warning else 'note'
         parts.append(f'<p class="{kind}">{escape(note)}</p>')
     for table in results.tables:
         parts += _table_section(results, table)
     parts += _sensitivity(results)
+    if len(ratio_rows(results)) > 1:
+        parts += [f'<h2>{escape(RATIOS_TITLE)}</h2>', f'<p>{RATIOS}</p>']
+        parts += _html_table(ratio_rows(results))
     parts += _ratios(results)
     if results.oracle:
         parts += ['<h2>Oracle selection</h2>']
         parts += [f'<p class="note warning">{escape(ORACLE)}</p>']
         parts += _html_table(oracle_rows(results))
+    parts += ['<h2>Conditions</h2>', *_html_table(condition_rows(results))]
     body = '\n'.join(parts)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -141,15 +151,14 @@ def _sensitivity(results: Results) -> Iterator[str]:
 def _mean_of_sweep(
     results: Results, method: str, settings: Mapping[str, object]
 ) -> float:
+    """Mean over all runs of a setting; NaN until all of them are done."""
     key = next(iter(results.plan.metrics.values()))
     values = [
-        100 * run.metrics[key]
+        100 * run.metrics.get(key, np.nan)
         for run in results.runs
-        if run.cell.method == method
-        and dict(run.cell.settings) == settings
-        and key in run.metrics
+        if run.cell.method == method and dict(run.cell.settings) == settings
     ]
-    return float(np.mean(values)) if values else float('nan')
+    return float(np.mean(values)) if values else np.nan
 
 
 def _ratios(results: Results) -> Iterator[str]:
@@ -173,25 +182,6 @@ def _ratios(results: Results) -> Iterator[str]:
                 to_svg(figure, f'ratios {target}'),
                 f'Seed {seed}, trailing mean over training; 1 is balance.',
             )
-
-
-def read_history(files: CellFiles) -> dict[str, NDArray[np.float64]]:
-    """Read the ratios that a training recorded.
-
-    Args:
-        files: Of the cell.
-
-    Returns:
-        Columns by name; empty if no ratios were recorded.
-    """
-    path = files.folder / 'task_gradients.csv'
-    if not path.is_file():
-        return {}
-    data = np.atleast_1d(np.genfromtxt(path, delimiter=',', names=True))
-    names = data.dtype.names or ()
-    if not any(name.startswith(_RATIO_COLUMNS) for name in names):
-        return {}
-    return {name: data[name] for name in names}
 
 
 def _figure(results: Results, svg: str, caption: str) -> str:

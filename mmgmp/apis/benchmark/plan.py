@@ -1,4 +1,4 @@
-"""What a benchmark runs: a short YAML file, checked and typed."""
+"""What a benchmark runs: a short file, checked and typed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-Overrides = dict[str, Any]
+from mmgmp.apis.benchmark.options import Overrides, flatten
 
 _KEYS = (
     'title', 'corpus', 'synthetic', 'names', 'methods', 'targets',
@@ -99,6 +99,7 @@ class Plan:
         checkpoint: ``'best'`` on source validation, or ``'last'``.
         keep: ``'all'`` checkpoints of a finished cell, or only ``'best'``.
         work_dir: Where everything goes.
+        amp: Whether to train with mixed precision (``--amp``).
     """
 
     path: Path
@@ -120,6 +121,7 @@ class Plan:
     checkpoint: str
     keep: str
     work_dir: Path
+    amp: bool = False
 
     def config_key(self, parameter: str) -> str:
         """Return the config key of a parameter's short name."""
@@ -130,14 +132,16 @@ def load_plan(
     path: str | Path,
     work_dir: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    amp: bool = False,
 ) -> Plan:
     """Read a plan; it may inherit from others through ``_base_``.
 
     Args:
-        path: YAML file, read as MMEngine reads configs.
+        path: YAML or Python file, read as MMEngine reads configs.
         work_dir: Replaces the plan's; by default
             ``work_dirs/benchmark/<name of the file>``.
         overrides: Config keys set in every cell, on top of the plan's.
+        amp: Whether to train with mixed precision.
 
     Returns:
         The plan.
@@ -150,8 +154,8 @@ def load_plan(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f'PLAN must be a YAML file, got {str(path)!r}; the shipped ones '
-            'are in configs/plans'
+            f'PLAN must be a YAML or Python file, got {str(path)!r}; the shipped '
+            'ones are in configs/plans'
         )
     config = Config.fromfile(path, import_custom_modules=False)
     raw: dict[str, Any] = config.to_dict()
@@ -177,6 +181,12 @@ def load_plan(
             'uses itself; rename them'
         )
     search = raw.get('search')
+    swept = [name for name, method in methods.items() if method.sweep]
+    if search is not None and swept:
+        raise ValueError(
+            f'methods must have no sweep in a plan with a search, got {swept}; '
+            'write two plans'
+        )
     return Plan(
         path=path,
         title=str(raw.get('title', path.stem)),
@@ -188,8 +198,8 @@ def load_plan(
         modalities=_choices('modalities', raw.get('modalities', {'': ''})),
         seeds=_seeds(raw.get('seeds', [0])),
         overrides={
-            **_flatten(raw.get('overrides', {})),
-            **_flatten(overrides or {}),
+            **flatten(raw.get('overrides', {})),
+            **flatten(overrides or {}),
         },
         parameters=raw.get('parameters', {}),
         search=None if search is None else _search(search),
@@ -202,6 +212,7 @@ def load_plan(
         work_dir=Path(
             work_dir or raw.get('work_dir', f'work_dirs/benchmark/{path.stem}')
         ),
+        amp=amp,
     )
 
 
@@ -219,7 +230,7 @@ def _method(name: str, value: Any) -> Method:
         _check_span(f'methods.{name}.space.{parameter}', span)
     return Method(
         value['config'],
-        _flatten(value.get('overrides', {})),
+        flatten(value.get('overrides', {})),
         space,
         tuple(value.get('sweep', ())),
     )
@@ -238,7 +249,7 @@ def _choices(key: str, value: Any) -> dict[str, Choice]:
             _check_keys(f'{key}.{name}', item, ('name', 'overrides'))
             choices[str(name)] = Choice(
                 str(item.get('name', name)),
-                _flatten(item.get('overrides', {})),
+                flatten(item.get('overrides', {})),
             )
         else:
             choices[str(name)] = Choice(str(item))
@@ -301,19 +312,3 @@ def _check_keys(
 def _check_choice(key: str, value: Any, known: tuple[str, ...]) -> None:
     if value not in known:
         raise ValueError(f'{key} must be one of {list(known)}, got {value!r}')
-
-
-def _flatten(value: Mapping[str, Any], prefix: str = '') -> Overrides:
-    """Write nested mappings as dotted keys.
-
-    Example:
-        >>> _flatten({'model': {'domain_head': None}, 'a.b': [1, 2]})
-        {'model.domain_head': None, 'a.b': [1, 2]}
-    """
-    flat: Overrides = {}
-    for key, item in value.items():
-        if isinstance(item, Mapping) and item:
-            flat.update(_flatten(item, f'{prefix}{key}.'))
-        else:
-            flat[f'{prefix}{key}'] = item
-    return flat

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmgmp.apis.benchmark.cell_state import CellFiles, State
-from mmgmp.apis.benchmark.cells import Cell
+import numpy as np
+
+from mmgmp.apis.benchmark.cell_state import CellFiles, State, read_json
+from mmgmp.apis.benchmark.cells import TRAIN, Cell
+from mmgmp.apis.benchmark.facts import last_ratios, read_history
 from mmgmp.apis.benchmark.plan import Plan
 from mmgmp.apis.benchmark.published import Published, find_published
 from mmgmp.apis.benchmark.statistics import (
@@ -20,7 +23,8 @@ from mmgmp.apis.benchmark.statistics import (
 from mmgmp.apis.benchmark.training_state import Metrics
 
 AVERAGE = 'avg'
-_REPORTED = ('run', 'winner', 'rerun')
+#: Roles of the cells that are in the tables.
+REPORTED = ('run', 'winner', 'rerun')
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,15 @@ class Run:
         cell: The cell.
         state: How far it is.
         metrics: Its numbers so far, ``<evaluation>/<metric>``, in [0, 1].
+        ratios: Mean discrepancy ratios of the last epoch, by name.
+        facts: Date, clips, machine and software of the training.
     """
 
     cell: Cell
     state: State
     metrics: Metrics
+    ratios: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,7 +113,7 @@ def collect_results(plan: Plan, cells: Iterable[CellFiles]) -> Results:
     Returns:
         The results so far.
     """
-    runs = tuple(Run(f.cell, f.state(), f.metrics()) for f in cells)
+    runs = tuple(_run(files) for files in cells)
     tables = tuple(
         table
         for modalities in plan.modalities
@@ -115,40 +123,68 @@ def collect_results(plan: Plan, cells: Iterable[CellFiles]) -> Results:
     return Results(plan, runs, tables, _oracle(plan, runs))
 
 
+def _run(files: CellFiles) -> Run:
+    trained = read_json(files.stage_file(TRAIN))
+    if trained is None:
+        return Run(files.cell, files.state(), files.metrics())
+    history = read_history(files)
+    return Run(
+        files.cell,
+        files.state(),
+        files.metrics(),
+        last_ratios(history, files.schedule()) if history else {},
+        trained.get('facts', {}),
+    )
+
+
 def _table(
     plan: Plan,
-    runs: Iterable[Run],
+    runs: Sequence[Run],
     modalities: str,
     heading: str,
     key: str,
 ) -> Table:
-    by_method: dict[str, dict[str, dict[int, float]]] = {}
-    for run in runs:
-        cell = run.cell
-        if (
-            cell.role in _REPORTED
-            and cell.modalities == modalities
-            and key in run.metrics
-        ):
-            by_target = by_method.setdefault(cell.method, {})
-            values = by_target.setdefault(cell.target, {})
-            values[cell.seed] = 100 * run.metrics[key]
-    for by_target in by_method.values():
-        # An average over some targets only would not compare with others.
-        if set(by_target) == set(plan.targets) and len(plan.targets) > 1:
-            by_target[AVERAGE] = average_targets(by_target)
+    shown = [
+        run
+        for run in runs
+        if run.cell.role in REPORTED
+        and run.cell.modalities == modalities
+        # AUROC, for one, has no value for a model that is always right.
+        and np.isfinite(run.metrics.get(key, np.nan))
+    ]
+    by_seed = _collect(plan, shown, key, lambda cell: cell.seed)
+    # Of a search, the chosen trial is the first run of every target.
+    by_place = _collect(
+        plan, shown, key, lambda c: -1 if c.role == 'winner' else c.seed
+    )
     columns = (*plan.targets, *([AVERAGE] if len(plan.targets) > 1 else []))
     rows = tuple(
         Row(
             method,
-            _summaries(by_method[method]),
-            _differences(plan, method, by_method),
+            _summaries(by_place[method]),
+            _differences(plan, method, by_seed),
             _published(plan, method, modalities, heading, columns),
         )
         for method in plan.methods
-        if method in by_method
+        if method in by_place
     )
     return Table(heading, modalities, columns, rows)
+
+
+def _collect(
+    plan: Plan, runs: Iterable[Run], key: str, place: Callable[[Cell], int]
+) -> dict[str, dict[str, dict[int, float]]]:
+    """Numbers in percent by method, target (and average) and place."""
+    by_method: dict[str, dict[str, dict[int, float]]] = {}
+    for run in runs:
+        by_target = by_method.setdefault(run.cell.method, {})
+        values = by_target.setdefault(run.cell.target, {})
+        values[place(run.cell)] = 100 * run.metrics[key]
+    for by_target in by_method.values():
+        # An average over some targets only would not compare with others.
+        if set(by_target) == set(plan.targets) and len(plan.targets) > 1:
+            by_target[AVERAGE] = average_targets(by_target)
+    return by_method
 
 
 def _summaries(
@@ -211,7 +247,7 @@ def _oracle(plan: Plan, runs: Iterable[Run]) -> dict[str, tuple[float, float]]:
     """Compare the selected trial with the best one on the target."""
     if plan.search is None or not plan.search.oracle:
         return {}
-    key = next(iter(plan.metrics.values()))
+    key = next((k for k in plan.metrics.values() if k.startswith('test/')), '')
     groups: dict[str, dict[tuple[str, str], list[Run]]] = {}
     for run in runs:
         if run.cell.role in ('trial', 'winner') and key in run.metrics:
@@ -256,5 +292,7 @@ def as_record(run: Run) -> dict[str, Any]:
         'role': cell.role,
         'settings': ' '.join(f'{k}={v}' for k, v in cell.settings.items()),
         'state': run.state.value,
+        'config': cell.config.name,
         **run.metrics,
+        **{f'{name}, last epoch': value for name, value in run.ratios.items()},
     }

@@ -13,6 +13,7 @@ from types import FrameType
 
 from mmgmp.apis.benchmark.cell_state import CellFiles, State, lock, read_json
 from mmgmp.apis.benchmark.cells import TRAIN, Cell, plan_cells
+from mmgmp.apis.benchmark.checks import check_cells
 from mmgmp.apis.benchmark.commands import Launch
 from mmgmp.apis.benchmark.jobs import (
     Job,
@@ -83,11 +84,14 @@ class BenchmarkRunner:
         self.busy: set[str] = set()
         self._interrupted_by: int | None = None
         cells = self.cells()
-        self._check_stale(cells)
-        self._check_interrupted(cells, resume)
+        check_cells(plan, cells, resume)
         if retry_failed:
             for files in cells:
                 files.clear_failure()
+
+    @property
+    def _is_here(self) -> bool:
+        return self.launch.launcher == 'none'
 
     def cells(self) -> list[CellFiles]:
         """List the cells that can be named by now, with their files."""
@@ -144,7 +148,10 @@ class BenchmarkRunner:
             if claim is None:
                 self.busy.add(name)
                 continue
-            stage = self._advance(files)
+            # Another runner may have had it since the state was read.
+            stage = None
+            if files.failure() is None:
+                stage = self._advance(files)
             if stage is None:
                 claim.close()
                 continue
@@ -160,7 +167,7 @@ class BenchmarkRunner:
         stage = files.next_stage()
         if stage == TRAIN and (files.folder / 'cell.json').is_file():
             # An earlier process may have ended with nobody watching.
-            if finish_stage(files, TRAIN):
+            if finish_stage(files, TRAIN, self._is_here):
                 stage = files.next_stage()
         elif stage == TRAIN:
             files.write_cell()
@@ -175,7 +182,7 @@ class BenchmarkRunner:
             files, name = job.files, job.files.cell.name
             del self.jobs[name]
             code: int | str = job.process.returncode
-            if code == 0 and not finish_stage(files, job.stage):
+            if code == 0 and not finish_stage(files, job.stage, self._is_here):
                 code = 'ended without a complete result'
             if code != 0:
                 files.write_failure(job.stage, code)
@@ -185,29 +192,6 @@ class BenchmarkRunner:
                 self.report(Event(name, 'done', job.stage))
             job.claim.close()
         return bool(ended)
-
-    def _check_stale(self, cells: list[CellFiles]) -> None:
-        stale = [path for files in cells for path in files.stale_files()]
-        if stale:
-            raise ValueError(
-                f'the work directory {self.plan.work_dir} must hold cells of '
-                f'this plan, got other settings in {len(stale)} files, such '
-                f'as {stale[0]}; name another --work-dir, or delete them to '
-                'run those cells again'
-            )
-
-    def _check_interrupted(self, cells: list[CellFiles], resume: bool) -> None:
-        names = [
-            files.cell.name
-            for files in cells
-            if files.state() is State.INTERRUPTED
-        ]
-        if names and not resume:
-            raise RuntimeError(
-                f'{len(names)} cells were interrupted or are in work '
-                f'elsewhere ({", ".join(names[:5])}); add --resume to '
-                'continue them'
-            )
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -5,20 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
+from mmgmp.apis.benchmark.cell_state import State
+from mmgmp.apis.benchmark.conditions import condition_rows, conditions
 from mmgmp.apis.benchmark.published import Published, describe_source
-from mmgmp.apis.benchmark.results import Results, Table, as_record
-from mmgmp.apis.benchmark.statistics import Difference, Summary
+from mmgmp.apis.benchmark.results import (
+    REPORTED,
+    Results,
+    Table,
+    as_record,
+)
+from mmgmp.apis.benchmark.statistics import Difference, Summary, summarise
 
 SYNTHETIC = (
     'SYNTHETIC corpus: rendered, not recorded. These numbers show that '
     'everything runs; they say nothing about the methods on real video.'
 )
 STATISTICS = (
-    'Top-1 in %, mean ± sample standard deviation over seeds. Differences '
+    'Numbers in %, mean ± sample standard deviation over seeds. Differences '
     'are paired by seed (same split, initial weights and data order); in '
     "brackets the 95 % interval of Student's t over the pairs. Intervals are "
     'not corrected for the number of comparisons.'
@@ -26,6 +35,13 @@ STATISTICS = (
 ORACLE = (
     'ORACLE selection looks at the target and is no result of a method; it '
     'is listed to show how much selection on the source gives away.'
+)
+RATIOS_TITLE = 'Discrepancy ratios, last epoch'
+RATIOS = (
+    'How far a modality is ahead of the others in classification (semantic '
+    'ratio) and in telling the domains apart (domain ratio), on the training '
+    'batches of the last epoch; 1 is balance. Mean ± sample standard '
+    'deviation over targets and seeds.'
 )
 
 
@@ -52,6 +68,7 @@ def notes(results: Results) -> list[str]:
             'The chosen trials have different seeds and are left out of the '
             'pairs where no other method shares theirs.'
         )
+    lines += _gaps(results)
     if plan.published:
         lines.append(f'Published: {describe_source(plan.published)}.')
         if plan.synthetic:
@@ -62,26 +79,68 @@ def notes(results: Results) -> list[str]:
     return lines
 
 
+def _gaps(results: Results) -> Iterator[str]:
+    """Say what the tables lack."""
+    failed = [
+        run.cell.name for run in results.runs if run.state is State.FAILED
+    ]
+    if failed:
+        yield (
+            f'{len(failed)} cells FAILED and are in no table: '
+            f'{", ".join(failed)}.'
+        )
+    for heading, key in results.plan.metrics.items():
+        done = [run for run in results.runs if run.state is State.DONE]
+        tested = [run for run in done if run.cell.role in REPORTED]
+        num_lacking = sum(key not in run.metrics for run in tested)
+        num_undefined = sum(
+            not np.isfinite(run.metrics.get(key, 0.0)) for run in tested
+        )
+        if tested and num_lacking == len(tested):
+            yield f'No finished cell reports {key} ({heading}).'
+        elif num_undefined:
+            yield (
+                f'{heading} is NOT defined in {num_undefined} cells, which '
+                'are left out of it.'
+            )
+
+
 def to_json(results: Results) -> str:
     """Write everything as JSON."""
     plan = results.plan
-    return json.dumps(
-        {
-            'title': plan.title,
-            'corpus': plan.corpus,
-            'synthetic': plan.synthetic,
-            'seeds': plan.seeds,
-            'checkpoint': plan.checkpoint,
-            'notes': notes(results),
-            'tables': [asdict(table) for table in results.tables],
-            'oracle': {
-                method: {'selected': selected, 'best_on_target': best}
-                for method, (selected, best) in results.oracle.items()
-            },
-            'runs': [as_record(run) for run in results.runs],
+    report = {
+        'title': plan.title,
+        'corpus': plan.corpus,
+        'synthetic': plan.synthetic,
+        'seeds': plan.seeds,
+        'checkpoint': plan.checkpoint,
+        'notes': notes(results),
+        'conditions': conditions(results),
+        'tables': [asdict(table) for table in results.tables],
+        'ratios_last_epoch': {
+            ' '.join(filter(None, group)): {
+                name: asdict(summary) for name, summary in by_name.items()
+            }
+            for group, by_name in _ratio_summaries(results).items()
         },
-        indent=1,
-    )
+        'oracle': {
+            method: {'selected': selected, 'best_on_target': best}
+            for method, (selected, best) in results.oracle.items()
+        },
+        'runs': [as_record(run) for run in results.runs],
+    }
+    return json.dumps(_finite(report), indent=1, allow_nan=False) + '\n'
+
+
+def _finite(value: Any) -> Any:
+    """Write null for what JSON has no number for."""
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
 
 
 def to_csv(results: Results) -> str:
@@ -105,9 +164,14 @@ def to_markdown(results: Results) -> str:
         lines += [f'## {table_title(table)}', '']
         lines += _markdown(table_rows(table))
         lines += _markdown(difference_rows(table))
+    if len(ratio_rows(results)) > 1:
+        lines += [f'## {RATIOS_TITLE}', '', RATIOS, '']
+        lines += _markdown(ratio_rows(results))
     if results.oracle:
         lines += ['## Oracle selection', '', ORACLE, '']
         lines += _markdown(oracle_rows(results))
+    lines += ['## Conditions', '']
+    lines += _markdown(condition_rows(results), numbers=False)
     return '\n'.join(lines)
 
 
@@ -170,6 +234,52 @@ def difference_rows(table: Table) -> list[list[str]]:
     ]
 
 
+def ratio_rows(results: Results) -> list[list[str]]:
+    """Lay the discrepancy ratios out as text, the header first.
+
+    Args:
+        results: What was measured.
+
+    Returns:
+        A row per method that recorded ratios, the header alone without any.
+    """
+    by_group = _ratio_summaries(results)
+    names = list(dict.fromkeys(n for by in by_group.values() for n in by))
+    names.sort(key=lambda name: name.startswith('domain'))
+    return [
+        ['method', *names],
+        *(
+            [
+                ' '.join(filter(None, group)),
+                *(_summary(by_name.get(name)) for name in names),
+            ]
+            for group, by_name in by_group.items()
+        ),
+    ]
+
+
+def _ratio_summaries(
+    results: Results,
+) -> dict[tuple[str, str], dict[str, Summary]]:
+    """Summarise the ratios by method and modality set."""
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for run in results.runs:
+        if run.cell.role in REPORTED and run.ratios:
+            group = found.setdefault(
+                (run.cell.method, run.cell.modalities), {}
+            )
+            for name, value in run.ratios.items():
+                group.setdefault(name, []).append(value)
+    return {
+        group: {
+            name: summary
+            for name, values in by_name.items()
+            if (summary := summarise(values)) is not None
+        }
+        for group, by_name in found.items()
+    }
+
+
 def oracle_rows(results: Results) -> list[list[str]]:
     """Lay out the oracle comparison as text, the header first."""
     header = ['method', 'selected on source', 'ORACLE: best on target']
@@ -203,7 +313,7 @@ def _published(value: Published | None) -> str:
     return f'{value.mean:.2f}' + (f' ± {value.std:.2f}' if value.std else '')
 
 
-def _markdown(rows: list[list[Any]]) -> Iterator[str]:
+def _markdown(rows: list[list[Any]], numbers: bool = True) -> Iterator[str]:
     def line(cells: list[Any]) -> str:
         return (
             '| ' + ' | '.join(str(c).replace('|', '/') for c in cells) + ' |'
@@ -212,6 +322,7 @@ def _markdown(rows: list[list[Any]]) -> Iterator[str]:
     if len(rows) == 1:
         return
     yield line(rows[0])
-    yield '| --- ' + '| --: ' * (len(rows[0]) - 1) + '|'
+    mark = '| --: ' if numbers else '| --- '
+    yield '| --- ' + mark * (len(rows[0]) - 1) + '|'
     yield from (line(row) for row in rows[1:])
     yield ''

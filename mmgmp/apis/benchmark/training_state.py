@@ -97,7 +97,8 @@ def read_validation(folder: Path) -> dict[int, Metrics]:
             except json.JSONDecodeError:  # cut off in the middle
                 continue
             metrics = {k: v for k, v in values.items() if '/' in k}
-            if metrics and 'step' in values:
+            # A line of the training itself has 'iter'.
+            if metrics and 'step' in values and 'iter' not in values:
                 history[int(values['step'])] = metrics
     return history
 

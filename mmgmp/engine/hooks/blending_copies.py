@@ -17,7 +17,8 @@ from mmgmp.structures import LossBlender, Task, get_task_losses
 def train_copy(runner: Runner, model: Any, head: int, epochs: int) -> Any:
     """Return a copy of the model, trained on one head's loss alone.
 
-    The model, its optimizer and the runner are left as they are.
+    The model, its optimizer and the runner are left as they are. Gradients
+    are accumulated over as many micro-batches as in the training.
 
     Args:
         runner: Runner of the training; gives data, optimizer config and
@@ -49,26 +50,38 @@ def train_copy(runner: Runner, model: Any, head: int, epochs: int) -> Any:
     ):
         group['lr'] = current['lr']
     twin.train()
+    window = config.get('accumulative_counts', 1)
+    left = epochs * len(runner.train_dataloader)
+    gathered = 0
     for epoch in range(epochs):
         _set_epoch(runner.train_dataloader, runner.epoch + epoch)
         for data in runner.train_dataloader:
-            _step(twin, wrapper, data)
+            # The last window may be shorter.
+            size = min(window, left + gathered)
+            _add_gradients(twin, data, size)
+            gathered, left = gathered + 1, left - 1
+            if gathered == size:
+                _step(wrapper)
+                gathered = 0
     _set_epoch(runner.train_dataloader, runner.epoch)
     return twin
 
 
-def _step(model: Any, wrapper: OptimWrapper, data: Any) -> None:
-    """Descend the classification loss in full precision."""
+def _add_gradients(model: Any, data: Any, window: int) -> None:
+    """Differentiate the classification loss in full precision."""
     data = model.data_preprocessor(data, True)
     loss, _ = model.parse_losses(model(**data, mode='loss'))
+    classification = get_task_losses(loss).losses[Task.CLASSIFICATION]
+    (classification / window).backward()
+
+
+def _step(wrapper: OptimWrapper) -> None:
     parameters = [
         p
         for group in wrapper.optimizer.param_groups
         for p in group['params']
         if p.requires_grad
     ]
-    wrapper.optimizer.zero_grad()
-    get_task_losses(loss).losses[Task.CLASSIFICATION].backward()
     _average(parameters)
     if wrapper.clip_grad_kwargs:
         wrapper.clip_func(
@@ -76,6 +89,7 @@ def _step(model: Any, wrapper: OptimWrapper, data: Any) -> None:
             **wrapper.clip_grad_kwargs,
         )
     wrapper.optimizer.step()
+    wrapper.optimizer.zero_grad()
 
 
 def _average(parameters: Sequence[Parameter]) -> None:

@@ -302,6 +302,8 @@ def pull_back(
         >>> theta
         tensor([2.])
     """
+    if strength == 0:
+        return  # adding zero would turn -0.0 into 0.0
     for parameter, start in zip(parameters, initial, strict=True):
         target = start.to(parameter)
         parameter.mul_(1 - strength).add_(target, alpha=strength)
@@ -317,9 +319,12 @@ def _collect(
     rows = []
     for data in dataloader:
         data = model.data_preprocessor(data, False)
-        outputs = model.encode(data['inputs'])
+        outputs = {
+            m: x.double().cpu()
+            for m, x in model.encode(data['inputs']).items()
+        }
         for index, sample in enumerate(data['data_samples']):
-            row = {m: x[index].double().cpu() for m, x in outputs.items()}
+            row = {m: x[index].clone() for m, x in outputs.items()}
             rows.append((row, int(sample.gt_label)))
     model.train(was_training)
     rows = collect_results(rows, len(dataloader.dataset))

@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from mmengine.dist import all_reduce, broadcast, get_world_size
+from mmengine.dist import (
+    all_reduce,
+    broadcast,
+    get_world_size,
+    is_main_process,
+)
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -19,6 +24,7 @@ from mmgmp.engine.optim.strategies.blending_weights import (
 from mmgmp.registry import HOOKS
 from mmgmp.structures import LossBlender
 
+_KEY = 'grad_blending_hook'
 _MODES = ('tracked', 'copies')
 
 
@@ -28,14 +34,17 @@ class GradBlendingHook(Hook):
 
     Works on the ``GradBlendingMethod`` of the model. What it remembers is in
     the buffers of that method, so it is in the checkpoint; all ranks use the
-    weights of rank 0.
+    weights of rank 0. A checkpoint from within an epoch also holds the
+    training losses summed so far: one process writes it, so with several
+    ranks those of rank 0 stand for all.
 
     ``mode='tracked'`` (default, [choice]) needs no copies: the heads' own
     losses at the ends of each super-epoch tell gain and overfitting. Training
     losses are means over the last epoch of a super-epoch, validation losses
     are taken after it in eval mode on the source domains' validation data.
     The first super-epoch starts from the losses of the first epoch [choice]
-    and has equal weights.
+    and has equal weights. The last epoch is measured like any other, so that
+    a run can be resumed for more.
 
     ``mode='copies'`` is the paper's online procedure: before each super-epoch
     the network is copied once per head, each copy is trained on the loss of
@@ -103,6 +112,8 @@ class GradBlendingHook(Hook):
         self.negative = negative
         self.momentum = momentum
         self.min_weight = min_weight
+        self._is_in_epoch = False
+        self._restored: Tensor | None = None
 
     def before_train(self, runner: Runner) -> None:
         """Check that there is something to measure, and where.
@@ -111,6 +122,8 @@ class GradBlendingHook(Hook):
             runner: Runner of the training.
         """
         _find_blender(_unwrapped(runner))
+        if runner.iter == 0:
+            self._restored = None
         if not isinstance(runner.train_loop, EpochBasedTrainLoop):
             raise ValueError(
                 'GradBlendingHook counts epochs, got '
@@ -136,6 +149,10 @@ class GradBlendingHook(Hook):
             if int(blender.num_boundaries) <= number:
                 self._compare_copies(runner, model, blender)
         blender.start_measuring()
+        restored, self._restored = self._restored, None
+        if restored is not None and is_main_process():
+            blender.measured().copy_(restored)
+        self._is_in_epoch = True
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Take the losses at the end of a super-epoch.
@@ -143,12 +160,8 @@ class GradBlendingHook(Hook):
         Args:
             runner: Runner of the training.
         """
-        # After the last epoch there is nothing left to weight.
-        if (
-            self.mode != 'tracked'
-            or not self.is_boundary(runner.epoch)
-            or runner.epoch + 1 == runner.max_epochs
-        ):
+        self._is_in_epoch = False
+        if self.mode != 'tracked' or not self.is_boundary(runner.epoch):
             return
         model = _unwrapped(runner)
         blender = _find_blender(model)
@@ -158,6 +171,30 @@ class GradBlendingHook(Hook):
             before = blender.boundary_losses
             self._renew(runner, blender, (before[0], train), (before[1], val))
         self._remember(blender, train, val)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the losses that this epoch has summed so far.
+
+        MMEngine calls this on rank 0 alone, so nothing can be reduced here.
+
+        Args:
+            runner: Runner of the training.
+            checkpoint: The checkpoint.
+        """
+        if self._is_in_epoch and self.mode == 'tracked':
+            blender = _find_blender(_unwrapped(runner))
+            sums = blender.measured() * get_world_size()
+            checkpoint[_KEY] = {'sums': sums.cpu()}
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Keep those losses until the epoch goes on.
+
+        Args:
+            runner: Not used.
+            checkpoint: The checkpoint.
+        """
+        del runner
+        self._restored = checkpoint.get(_KEY, {}).get('sums')
 
     def is_boundary(self, epoch: int) -> bool:
         """Return whether losses are taken after this 0-based epoch."""

@@ -21,6 +21,9 @@ from mmgmp.models.encoders.pretrained import (
 from mmgmp.models.encoders.stages import StagedBackbone, split_stages
 from mmgmp.registry import MODELS
 
+#: Where the initial values of residual stage 4 come from.
+LAYER4_INITS = ('pretrained', 'random')
+
 
 @MODELS.register_module()
 class ModalityEncoder(BaseModule):
@@ -49,16 +52,16 @@ class ModalityEncoder(BaseModule):
             prefix=...)`` to take the tensors whose names start with the
             prefix. Read when weights are initialised, hence in training only.
             Strict: every name and shape must match. None starts at random.
-        random_stages: Stages that stay random although ``pretrained`` is
-            given: 0 is the stem, i residual stage i. ``(4,)`` for sound is
-            what a key mismatch in the released codes amounts to.
+        layer4_init: ``'pretrained'``, or ``'random'`` to leave residual
+            stage 4 at its initial values whatever ``pretrained`` holds for
+            it. For sound a key mismatch in the released codes does so.
         init_cfg: As in MMEngine.
 
     Raises:
-        ValueError: If the frozen or random stages are out of range, nothing
-            is left to train, or the backbone cannot be split or does not tell
-            its width; when weights are initialised, if the checkpoint does
-            not fit.
+        ValueError: If ``frozen_stages`` is out of range, nothing is left to
+            train, ``layer4_init`` is unknown, or the backbone has no stage 4,
+            cannot be split or does not tell its width; when weights are
+            initialised, if the checkpoint does not fit.
         FileNotFoundError: When weights are initialised, if there is no
             checkpoint.
 
@@ -83,13 +86,13 @@ class ModalityEncoder(BaseModule):
         with_cp: bool = False,
         out_channels: int | None = None,
         pretrained: str | Mapping[str, str] | None = None,
-        random_stages: Sequence[int] = (),
+        layer4_init: str = 'pretrained',
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.backbone = MODELS.build(dict(backbone))
         self.pretrained = read_pretrained(pretrained)
-        self.random_stages = tuple(random_stages)
+        self.layer4_init = layer4_init
         self.frozen_stages = frozen_stages
         self.frozen_norm_eval = frozen_norm_eval
         self.channels_last = channels_last
@@ -114,10 +117,10 @@ class ModalityEncoder(BaseModule):
         if not self.pretrained:
             return
         stages = split_stages(self.backbone)
+        is_random = self.layer4_init == 'random'
         kept = [
             (module, {k: v.clone() for k, v in module.state_dict().items()})
-            for stage in self.random_stages
-            for module in (stages.modules(stage) if stages else ())
+            for module in (stages.modules(4) if stages and is_random else ())
         ]
         source = self.pretrained['checkpoint']
         weights = read_weights(**self.pretrained)
@@ -126,7 +129,7 @@ class ModalityEncoder(BaseModule):
             module.load_state_dict(state)
         print_log(
             f'{type(self.backbone).__name__}: {len(weights)} tensors of '
-            f'{source} loaded; random stages: {list(self.random_stages)}',
+            f'{source} loaded; layer4 is {self.layer4_init}',
             logger='current',
         )
 
@@ -238,11 +241,18 @@ class ModalityEncoder(BaseModule):
         self, stages: StagedBackbone | None, out_channels: int | None
     ) -> None:
         name = type(self.backbone).__name__
-        last = -1 if stages is None else stages.num_stages
-        if any(not 0 <= stage <= last for stage in self.random_stages):
+        if self.layer4_init not in LAYER4_INITS:
             raise ValueError(
-                f'random_stages must be in 0..{last} for the backbone {name}, '
-                f'got {list(self.random_stages)}; correct the encoder'
+                f'layer4_init must be one of {list(LAYER4_INITS)}, got '
+                f'{self.layer4_init!r}; correct '
+                'model.encoders.<modality>.layer4_init'
+            )
+        has_layer4 = stages is not None and stages.num_stages >= 4
+        if self.layer4_init == 'random' and not has_layer4:
+            raise ValueError(
+                "layer4_init='random' needs a backbone with residual stages 1 "
+                f"to 4, got {name}; set layer4_init='pretrained' in the "
+                'encoder'
             )
         if stages is None:
             if self.frozen_stages >= 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,20 @@ from torch import Tensor, nn
 
 _KEYS = {'checkpoint', 'prefix'}
 _GUIDE = 'data_prep/checkpoints/README.md'
+# What torch.load raises on files that are cut or damaged, by its two formats.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    struct.error,
+)
 
 
 def read_pretrained(config: str | Mapping[str, str] | None) -> dict[str, str]:
@@ -68,16 +83,7 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
             'pretrained=None (--cfg-options '
             'model.encoders.<modality>.pretrained=None) to start at random'
         )
-    try:
-        content: Any = torch.load(
-            checkpoint, map_location='cpu', weights_only=True
-        )
-    except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
-        raise ValueError(
-            f'pretrained of ModalityEncoder must be a checkpoint that '
-            f'torch.load(weights_only=True) reads, got {checkpoint!r} '
-            f'({error}); convert it as {_GUIDE} says'
-        ) from error
+    content = read_checkpoint(checkpoint)
     if isinstance(content, Mapping):
         content = content.get('state_dict', content)
     named = content if isinstance(content, Mapping) else {}
@@ -93,6 +99,29 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
             f'{sorted({str(name).split(".")[0] for name in named})}'
         )
     return weights
+
+
+def read_checkpoint(path: str) -> Any:
+    """Read a file with PyTorch's restricted unpickler.
+
+    Args:
+        path: Local file.
+
+    Returns:
+        Its content, on the CPU.
+
+    Raises:
+        ValueError: If it is no checkpoint, is damaged, or holds more than
+            tensors and harmless objects.
+    """
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except _DAMAGE as error:
+        raise ValueError(
+            f'{path!r} must be a checkpoint that '
+            f'torch.load(weights_only=True) reads ({error!r}); fetch and '
+            f'convert it again as {_GUIDE} says'
+        ) from error
 
 
 def load_strictly(

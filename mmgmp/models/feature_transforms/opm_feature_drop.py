@@ -32,7 +32,8 @@ class OPMFeatureDrop(BaseFeatureTransform):
     ``dict(type='MaskedContribution', bias='split')``), taken before anything
     is dropped and summed over ranks. With gradient accumulation each
     micro-batch has its own probabilities, because they are needed in its
-    forward pass. Masks differ between ranks.
+    forward pass. Masks differ between ranks if the random numbers do
+    (``randomness.diff_rank_seed=True``), like any dropout.
 
     The modality with the smallest confidence is never dropped, for any number
     of modalities, so no sample loses everything.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,10 @@ from mmgmp.models.forward_plans.base_plan import (
     BaseForwardPlan,
     Inputs,
     PlannedModel,
+)
+from mmgmp.models.forward_plans.statistics_noise import (
+    check_statistics_noise,
+    statistics_noise,
 )
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch
@@ -37,11 +42,14 @@ class InnerStepPlan(BaseForwardPlan):
             with respect to theta is the identity.
         update_norm_stats: Whether the second pass updates batch-norm running
             statistics too, as the released code does.
+        dsu: Whether to disturb channel statistics around the last stage in
+            the first pass, as the released code does; see
+            ``statistics_noise``.
 
     Raises:
         ValueError: If the step is negative, the model has no unimodal heads,
-            or an encoder recomputes activations (``with_cp``), which would
-            recompute them at theta.
+            an encoder recomputes activations (``with_cp``), which would
+            recompute them at theta, or does not allow ``dsu``.
 
     Source: MBCD (arXiv 2511.20258), Eq. (5) and (6); first order as in the
     released code. That batch norm learns in the first pass only is [choice].
@@ -54,6 +62,7 @@ class InnerStepPlan(BaseForwardPlan):
         step_size: float = 1e-4,
         second_order: bool = False,
         update_norm_stats: bool = False,
+        dsu: bool = False,
     ) -> None:
         if step_size < 0:
             raise ValueError(
@@ -63,6 +72,7 @@ class InnerStepPlan(BaseForwardPlan):
         self.step_size = step_size
         self.second_order = second_order
         self.update_norm_stats = update_norm_stats
+        self.dsu = dsu
 
     def check(self, model: PlannedModel) -> None:
         """Refuse a model that the plan cannot run; see the base class."""
@@ -79,6 +89,8 @@ class InnerStepPlan(BaseForwardPlan):
                     f'activations, got model.encoders.{modality}.with_cp='
                     'True; set it to False'
                 )
+        if self.dsu:
+            check_statistics_noise(model.encoders)
 
     def run(
         self,
@@ -92,10 +104,12 @@ class InnerStepPlan(BaseForwardPlan):
             m: encoder.forward_frozen(inputs[m])
             for m, encoder in model.encoders.items()
         }
-        outputs = {
-            m: encoder.forward_trainable(states[m])
-            for m, encoder in model.encoders.items()
-        }
+        noise = statistics_noise(model.encoders) if self.dsu else nullcontext()
+        with noise:
+            outputs = {
+                m: encoder.forward_trainable(states[m])
+                for m, encoder in model.encoders.items()
+            }
         batch = model.assemble(outputs, inputs, data_samples)
         moved = {}
         for modality, encoder in model.encoders.items():

@@ -110,7 +110,9 @@ class AGMLogitsMethod(BaseMethod):
             }
             shares = shares - batch.classify(nothing) / len(shares)
         right = shares.softmax(2)[
-            :, torch.arange(len(batch.labels)), batch.labels
+            :,
+            torch.arange(len(batch.labels), device=batch.labels.device),
+            batch.labels,
         ]
         sums = -right.double().clamp(min=1e-8).log().sum(1)
         packed = torch.cat([sums, sums.new_tensor([right.shape[1]])])

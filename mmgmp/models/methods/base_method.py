@@ -164,6 +164,22 @@ class BaseMethod(BaseModule):
             by_task.setdefault(self.tasks[name], {})[name] = value
         return by_task
 
+    def check_positive(self, **options: float) -> None:
+        """Refuse options that must be above zero.
+
+        Args:
+            **options: Values by name.
+
+        Raises:
+            ValueError: If one is not.
+        """
+        wrong = {key: x for key, x in options.items() if not x > 0}
+        if wrong:
+            raise ValueError(
+                f'{", ".join(wrong)} of {type(self).__name__} must be > 0, '
+                f'got {wrong}; correct model.methods'
+            )
+
     def _read_tasks(self, tasks: Mapping[str, str | Task]) -> dict[str, Task]:
         name = type(self).__name__
         unknown = sorted(set(tasks) - set(self.default_tasks))

@@ -52,7 +52,8 @@ class CMRFMethod(BaseMethod):
         **kwargs: As in :class:`BaseMethod`.
 
     Raises:
-        ValueError: If a modality is unknown or ``mix_alpha`` negative.
+        ValueError: If a modality is unknown, ``mix_alpha`` negative or a
+            temperature not positive.
 
     Example:
         >>> method = CMRFMethod({'video': 4, 'audio': 2}, num_classes=2)
@@ -97,6 +98,9 @@ class CMRFMethod(BaseMethod):
                 f'{list(self.modalities)} and mix_alpha be >= 0, got '
                 f'{list(given)} and {mix_alpha}; correct model.methods'
             )
+        self.check_positive(
+            temperature=temperature, base_temperature=base_temperature
+        )
         self.distillation_weight = distillation_weight
         self.unimodal_weight = unimodal_weight
         self.contrast_weight = contrast_weight

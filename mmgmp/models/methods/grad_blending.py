@@ -98,14 +98,17 @@ class GradBlendingMethod(BaseMethod):
         self._sums = None
 
     def measured(self) -> Tensor:
-        """Return summed losses, then the number of samples, ``(H + 1,)``."""
+        """Return summed losses, then the number of samples, ``(H + 1,)``.
+
+        The tensor itself, not a copy: what is written to it counts.
+        """
         if self._sums is None:
-            return self.boundary_losses.new_zeros(len(self.heads) + 1)
+            self._sums = self.boundary_losses.new_zeros(len(self.heads) + 1)
         return self._sums
 
     def _measure(self, losses: Tensor, count: int) -> None:
         sums = torch.cat([losses, losses.new_ones(1)]).double() * count
-        self._sums = sums if self._sums is None else self._sums + sums
+        self._sums = self.measured() + sums
 
     def _read_weights(self, weights: Mapping[str, float] | None) -> Tensor:
         if weights is None:

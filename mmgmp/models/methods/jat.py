@@ -49,13 +49,16 @@ class JATMethod(BaseMethod):
         modality_dropout: Probability of dropping a modality of a sample from
             the fused branch; 0.5 in the authors' later code. Replaces the
             fused cross-entropy by one on what is left (term ``fused``).
-        hidden_channels: Width of projectors and global discriminator.
+        hidden_channels: Width of the projectors.
+        global_channels: Hidden width of the global discriminator; 2048 in
+            the authors' later code.
         local_channels: Hidden width of the local discriminator.
         dropout: Of projectors and global discriminator.
         **kwargs: As in :class:`BaseMethod`.
 
     Raises:
-        ValueError: If an option is unknown or there is no domain.
+        ValueError: If an option is unknown or out of range, or there is no
+            domain.
 
     Example:
         >>> method = JATMethod({'video': 4, 'audio': 2}, 3, num_domains=2)
@@ -95,6 +98,7 @@ class JATMethod(BaseMethod):
         single_source_weights: str = 'uniform',
         modality_dropout: float = 0.0,
         hidden_channels: int = 512,
+        global_channels: int = 512,
         local_channels: int = 256,
         dropout: float = 0.5,
         **kwargs: Any,
@@ -106,6 +110,12 @@ class JATMethod(BaseMethod):
                 f'weights one of {list(_SINGLE_SOURCE)}, got {num_domains} '
                 f'and {single_source_weights!r}; correct model.methods'
             )
+        if not 0 <= modality_dropout < 1:
+            raise ValueError(
+                'modality_dropout of JATMethod must be in [0, 1), got '
+                f'{modality_dropout}; correct model.methods'
+            )
+        self.check_positive(entropy_temperature=entropy_temperature)
         self.num_domains = num_domains
         self.global_weight = global_weight
         self.local_weight = local_weight
@@ -132,7 +142,10 @@ class JATMethod(BaseMethod):
                 nn.Linear(local_channels, num_domains),
             )
             self.global_discriminator = MLPHead(
-                sum(in_channels.values()), num_domains, width, dropout
+                sum(in_channels.values()),
+                num_domains,
+                global_channels,
+                dropout,
             )
 
     def losses(self, batch: MultiModalBatch) -> dict[Task, dict[str, Tensor]]:

@@ -32,7 +32,7 @@ class MOOSAMethod(SimMMDGMethod):
     entropies minimised (``entropy``); both are classification. A head must
     tell how the parts of all features were shuffled (``jigsaw``, domain). The
     translators read features with elements set to zero. The open-set part of
-    the paper's evaluation is not here.
+    the paper's evaluation is the metric ``OpenSetAccuracy``.
 
     Args:
         jigsaw_weight: Of the jigsaw.
@@ -53,8 +53,8 @@ class MOOSAMethod(SimMMDGMethod):
         **kwargs: As in :class:`SimMMDGMethod`.
 
     Raises:
-        ValueError: If an option is unknown, or a width cannot be divided
-            into the parts.
+        ValueError: If an option is unknown or out of range, or a width
+            cannot be divided into the parts.
 
     Example:
         >>> method = MOOSAMethod({'video': 8, 'audio': 4}, num_classes=2)
@@ -111,12 +111,16 @@ class MOOSAMethod(SimMMDGMethod):
         self.detach_weights = detach_weights
         self.reduction = reduction
         self.mask_ratio = mask_ratio
-        self.num_parts = num_parts or (4 if len(in_channels) <= 2 else 2)
+        if num_parts is None:
+            num_parts = 4 if len(in_channels) <= 2 else 2
+        self.num_parts = num_parts
         self._check_parts()
+        self.check_positive(
+            entropy_temperature=entropy_temperature,
+            num_permutations=num_permutations,
+        )
         drawn = draw_permutations(
-            self.num_parts * len(in_channels),
-            num_permutations,
-            permutation_seed,
+            num_parts * len(in_channels), num_permutations, permutation_seed
         )
         self.register_buffer('permutations', drawn)
         self.jigsaw_head: nn.Module = (
@@ -200,10 +204,9 @@ class MOOSAMethod(SimMMDGMethod):
 
     def _check_parts(self) -> None:
         count = self.num_parts * len(self.in_channels)
-        wrong = {
-            m: d for m, d in self.in_channels.items() if d % self.num_parts
-        }
-        if self.num_parts < 1 or count > _MAX_PARTS or wrong:
+        if not 0 < count <= _MAX_PARTS or any(
+            d % self.num_parts for d in self.in_channels.values()
+        ):
             raise ValueError(
                 'num_parts of MOOSAMethod must divide every feature width '
                 f'and give at most {_MAX_PARTS} parts in all, got '

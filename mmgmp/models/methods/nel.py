@@ -48,7 +48,8 @@ class NELMethod(BaseMethod):
         **kwargs: As in :class:`BaseMethod`.
 
     Raises:
-        ValueError: If alpha is outside [0, 1] or there are no neighbours.
+        ValueError: If alpha is outside [0, 1], there are no neighbours, a
+            temperature is not positive, or a batch has not two views.
 
     Example:
         >>> NELMethod({'video': 4, 'audio': 2}, num_classes=2).alpha
@@ -92,6 +93,11 @@ class NELMethod(BaseMethod):
                 'alpha of NELMethod must be in [0, 1] and num_neighbours >= '
                 f'1, got {alpha} and {num_neighbours}; correct model.methods'
             )
+        self.check_positive(
+            supervised_temperature=supervised_temperature,
+            unsupervised_temperature=unsupervised_temperature,
+            base_temperature=base_temperature,
+        )
         self.alpha = alpha
         self.beta = beta
         self.supervised_temperature = supervised_temperature
@@ -113,6 +119,12 @@ class NELMethod(BaseMethod):
 
     def losses(self, batch: MultiModalBatch) -> dict[Task, dict[str, Tensor]]:
         """Return the terms; see the base class."""
+        if batch.num_views != 2:
+            raise ValueError(
+                'NELMethod contrasts exactly two views, got '
+                f'{batch.num_views}; set num_views=2 in model.forward_plan '
+                'and in MultiViewPipeline'
+            )
         embeddings = {
             m: self.projectors[m](x[:, : x.shape[1] // 2])
             for m, x in batch.features.items()

@@ -41,7 +41,8 @@ class RNANetMethod(BaseMethod):
         **kwargs: As in :class:`BaseMethod`.
 
     Raises:
-        ValueError: If an option or a modality is unknown.
+        ValueError: If an option or a modality is unknown, a modality is paired
+            with itself, or ``eps`` is not positive.
 
     Example:
         >>> method = RNANetMethod({'video': 2, 'audio': 3}, num_classes=2)
@@ -83,6 +84,7 @@ class RNANetMethod(BaseMethod):
                     f'{key} of RNANetMethod must be one of {list(known)}, '
                     f'got {value!r}; correct model.methods'
                 )
+        self.check_positive(eps=eps)
         self.weight = weight
         self.ratio = ratio
         self.reduction = reduction
@@ -101,7 +103,7 @@ class RNANetMethod(BaseMethod):
         if self.classwise_weight:
             member = torch.nn.functional.one_hot(
                 batch.labels, self.num_classes
-            ).to(batch.logits.dtype)
+            ).to(next(iter(norms.values())).dtype)
             size = member.sum(0)
             by_class = self.imbalance(
                 {m: n @ member / size.clamp(min=1) for m, n in norms.items()}
@@ -142,9 +144,10 @@ class RNANetMethod(BaseMethod):
             return list(combinations([*known, *others], 2))
         read = [tuple(pair) for pair in pairs]
         for pair in read:
-            if len(pair) != 2 or not set(pair) <= set(self.modalities):
+            is_pair = len(pair) == 2 and pair[0] != pair[1]
+            if not is_pair or not set(pair) <= set(self.modalities):
                 raise ValueError(
-                    "pairs of RNANetMethod must be 'all' or pairs of "
+                    "pairs of RNANetMethod must be 'all' or pairs of two of "
                     f'{list(self.modalities)}, got {pair}; correct '
                     'model.methods'
                 )

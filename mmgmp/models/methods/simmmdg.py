@@ -54,7 +54,8 @@ class SimMMDGMethod(BaseMethod):
         **kwargs: As in :class:`BaseMethod`.
 
     Raises:
-        ValueError: If an option is unknown or a feature has an odd width.
+        ValueError: If an option is unknown, a temperature not positive, or a
+            feature has an odd width.
 
     Example:
         >>> method = SimMMDGMethod({'video': 6, 'audio': 4}, num_classes=2)
@@ -94,6 +95,9 @@ class SimMMDGMethod(BaseMethod):
     ) -> None:
         super().__init__(in_channels, num_classes, **kwargs)
         self._check(distance, translation)
+        self.check_positive(
+            temperature=temperature, base_temperature=base_temperature
+        )
         self.contrast_weight = contrast_weight
         self.distance_weight = distance_weight
         self.translation_weight = translation_weight

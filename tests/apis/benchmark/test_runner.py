@@ -137,7 +137,7 @@ def test_a_killed_runner_is_continued(toy):
     wait_for((toy / 'template/waiting').exists)
     first.kill()
     first.join()
-    stray = int((toy / 'work/ERM/A/seed-0/.lock').read_text())
+    stray = int((toy / 'runs/ERM/A/seed-0/.lock').read_text())
     assert is_alive(stray)
 
     with pytest.raises(RuntimeError, match='1 cells were interrupted.*ERM/A'):
@@ -160,7 +160,7 @@ def test_a_killed_runner_whose_process_died_too(toy):
     wait_for((toy / 'template/waiting').exists)
     first.kill()
     first.join()
-    stray = int((toy / 'work/ERM/A/seed-0/.lock').read_text())
+    stray = int((toy / 'runs/ERM/A/seed-0/.lock').read_text())
     os.killpg(stray, 9)
     (toy / 'template/slow').unlink()
     assert runner(toy, resume=True)[0].run()
@@ -172,7 +172,7 @@ def test_a_signal_stops_the_processes(toy):
     first = FORK.Process(target=runner(toy)[0].run)
     first.start()
     wait_for((toy / 'template/waiting').exists)
-    pid = int((toy / 'work/ERM/H/seed-0/.lock').read_text())
+    pid = int((toy / 'runs/ERM/H/seed-0/.lock').read_text())
     first.terminate()
     first.join(20)
     assert first.exitcode not in (None, 0)
@@ -203,7 +203,7 @@ def test_cells_of_other_settings_are_refused(toy):
 def test_only_the_tested_checkpoint_is_kept_on_request(tmp_path):
     toy = make_toy(tmp_path / 'toy', PLAN + 'keep: best\n')
     runner(toy)[0].run()
-    left = {path.name for path in (toy / 'work/GMP/H/seed-0').glob('*.pth')}
+    left = {path.name for path in (toy / 'runs/GMP/H/seed-0').glob('*.pth')}
     assert left == {'best_acc_top1_epoch_1.pth'}
     assert runner(toy)[0].run()
 
@@ -233,8 +233,8 @@ def test_further_evaluations_follow_the_test(tmp_path):
     )
     assert runner(toy, slots=[{}, {}])[0].run()
     assert 'GMP/H/seed-0/no-sound' in calls(toy)
-    log = (toy / 'work/GMP/H/seed-0/no-sound.log').read_text()
-    assert f'{toy}/hard.py {toy}/work/GMP/H/seed-0/best_acc_top1' in log
+    log = (toy / 'runs/GMP/H/seed-0/no-sound.log').read_text()
+    assert f'{toy}/hard.py {toy}/runs/GMP/H/seed-0/best_acc_top1' in log
     assert '--cfg-options a=1' in log
     (table,) = collect_results(toy_plan(toy), list_cells(toy_plan(toy))).tables
     assert table.rows[1].summaries['H'].mean == pytest.approx(76)

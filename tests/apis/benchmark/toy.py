@@ -12,6 +12,9 @@ import torch
 from mmgmp.apis.benchmark import Launch, Plan, load_plan
 
 CONFIG = """
+a = dict(b=0)
+b = 0
+alpha = 0
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=1)
 val_cfg = dict(type='ValLoop')
 default_hooks = dict(checkpoint=dict(save_best='acc/top1'))
@@ -97,7 +100,7 @@ def make_toy(folder: Path, plan: str = PLAN) -> Path:
 
 
 def toy_plan(folder: Path, **kwargs: object) -> Plan:
-    return load_plan(folder / 'plan.yml', folder / 'work', **kwargs)
+    return load_plan(folder / 'plan.yml', folder / 'runs', **kwargs)
 
 
 def toy_launch(folder: Path) -> Launch:
@@ -109,5 +112,5 @@ def calls(folder: Path) -> list[str]:
     file = folder / 'template/calls'
     lines = file.read_text().splitlines() if file.exists() else []
     return [
-        line.split('work/')[1] for line in lines if line.split()[1] == 'start'
+        line.split('runs/')[1] for line in lines if line.split()[1] == 'start'
     ]

@@ -36,10 +36,11 @@ def test_worked_pull():
 
 
 def test_no_gap_changes_nothing_bit_for_bit():
-    theta = torch.randn(1000)
-    before = theta.clone()
-    pull_back([theta], [torch.randn(1000)], math.tanh(0.0))
-    assert torch.equal(theta, before)
+    theta = torch.cat([torch.randn(1000), torch.tensor([-0.0, 1.0])])
+    start = torch.cat([torch.randn(1001), torch.tensor([float('inf')])])
+    bits = theta.clone().view(torch.int32)
+    pull_back([theta], [start], math.tanh(0.0))
+    assert torch.equal(theta.view(torch.int32), bits)
 
 
 def test_schedule():
@@ -70,7 +71,8 @@ def trajectory(work_dir, epochs, **kwargs):
         hook = the_hook(runner)
         seen.append(hook.done)
 
-    runner = run(work_dir, epochs, [DRB], look, **kwargs)
+    hooks = [DRB, dict(type='ExactResumeHook')]
+    runner = run(work_dir, epochs, hooks, look, **kwargs)
     return runner, seen
 
 
@@ -156,6 +158,9 @@ def test_a_resumed_run_continues_bit_for_bit(tmp_path):
     resumed, done = trajectory(tmp_path / 'cut', 3, resume=True)
     hooks = [the_hook(r) for r in (straight, resumed)]
     assert done == [2]
+    weights = straight.model.state_dict()
+    for name, value in resumed.model.state_dict().items():
+        assert torch.equal(value, weights[name]), name
     for modality in MODALITIES:
         for a, b in zip(
             hooks[0]._initial[modality],

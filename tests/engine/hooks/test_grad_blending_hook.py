@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.dist import barrier, broadcast_object_list
 from mmengine.runner import Runner
 
 from mmgmp.engine.hooks import grad_blending_hook
@@ -91,8 +92,14 @@ def test_losses_are_means_over_samples_in_their_modes(tmp_path, monkeypatch):
         return result
 
     monkeypatch.setattr(grad_blending_hook, 'measure', watch)
-    watched(tmp_path, 2)
-    assert modes == [True]
+    every = dict(type='CheckpointHook', interval=1, by_epoch=False)
+    watched(tmp_path, 2, default_hooks=dict(checkpoint=every))
+    assert modes == [True, True]
+    # What a checkpoint from within an epoch had seen is not added to a run
+    # that only starts from its weights.
+    path = str(tmp_path / 'iter_2.pth')
+    watched(tmp_path / 'next', 1, load_from=path)
+    assert len(modes) == 3
 
 
 def test_validation_losses_are_cross_entropies(tmp_path):
@@ -130,13 +137,40 @@ def test_momentum_and_smallest_weight(tmp_path, monkeypatch):
     torch.testing.assert_close(seen[1]['weights'], raw / raw.sum())
 
 
-def test_a_resumed_run_continues_bit_for_bit(tmp_path):
+def assert_equal(first, second):
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+@pytest.mark.parametrize('cut', [1, 2, 3])
+def test_a_resumed_run_continues_bit_for_bit(cut, tmp_path):
+    """Also where the first run has ended with a boundary."""
     _, straight = watched(tmp_path / 'straight', 5)
-    watched(tmp_path / 'cut', 3)
+    watched(tmp_path / 'cut', cut)
     _, resumed = watched(tmp_path / 'cut', 5, resume=True)
-    for first, second in zip(straight[3:], resumed, strict=True):
-        for name, value in first.items():
-            assert torch.equal(value, second[name]), name
+    for first, second in zip(straight[cut:], resumed, strict=True):
+        assert_equal(first, second)
+
+
+def test_a_run_resumed_within_an_epoch_has_its_training_losses(tmp_path):
+    """Three iterations an epoch; the second boundary is after six."""
+    kwargs = dict(
+        custom_hooks=[HOOK, dict(type='ExactResumeHook')],
+        default_hooks=dict(
+            checkpoint=dict(type='CheckpointHook', interval=1, by_epoch=False)
+        ),
+    )
+    _, straight = watched(tmp_path, 2, **kwargs)
+    _, resumed = watched(
+        tmp_path,
+        2,
+        resume=True,
+        load_from=str(tmp_path / 'iter_5.pth'),
+        **kwargs,
+    )
+    assert len(resumed) == 1
+    assert int(straight[1]['num_boundaries']) == 2
+    assert_equal(straight[1], resumed[0])
 
 
 def test_copies_train_each_head_alone_and_leave_the_model(
@@ -174,6 +208,34 @@ def test_copies_train_each_head_alone_and_leave_the_model(
     assert seen[0]['weights'].sum().item() == pytest.approx(1)
 
 
+def test_copies_accumulate_gradients_as_the_training_does(
+    tmp_path, monkeypatch
+):
+    """Two epochs of three iterations are three windows of two."""
+    steps, step = [], torch.optim.SGD.step
+    monkeypatch.setattr(
+        torch.optim.SGD,
+        'step',
+        lambda self, *args: (steps.append(1), step(self, *args)),
+    )
+    real, calls = grad_blending_hook.train_copy, []
+
+    def watch(*args):
+        before = len(steps)
+        twin = real(*args)
+        calls.append(len(steps) - before)
+        return twin
+
+    monkeypatch.setattr(grad_blending_hook, 'train_copy', watch)
+    watched(
+        tmp_path,
+        1,
+        dict(HOOK, mode='copies'),
+        optim_wrapper=dict(accumulative_counts=2),
+    )
+    assert calls == [3] * H
+
+
 def weights_of_rank(rank: int, world_size: int):
     seen = []
 
@@ -194,6 +256,35 @@ def weights_of_rank(rank: int, world_size: int):
 
     run_on_rank(rank, [HOOK], refresh, model=MODEL)
     return seen
+
+
+def resumed_counts_of_rank(rank: int, world_size: int):
+    """Samples of this rank before a checkpoint, and after reading it."""
+    counts = []
+
+    def resume(runner):
+        hook = next(h for h in runner.hooks if isinstance(h, GradBlendingHook))
+        method = blender_of(runner.model)
+        counts.append(method.measured()[-1].item())
+        hook._is_in_epoch = True
+        folder = [runner.work_dir]
+        broadcast_object_list(folder)
+        runner.save_checkpoint(*folder, 'within.pth', by_epoch=False)
+        barrier()
+        checkpoint = torch.load(f'{folder[0]}/within.pth')
+        barrier()
+        hook.after_load_checkpoint(runner, checkpoint)
+        hook.before_train_epoch(runner)
+        counts.append(method.measured()[-1].item())
+
+    run_on_rank(rank, [HOOK], resume, model=MODEL)
+    return counts
+
+
+def test_of_several_ranks_the_first_stands_for_all(tmp_path):
+    first, second = run_ranks(resumed_counts_of_rank, 2, tmp_path / 'ranks')
+    assert first == [3, 6]
+    assert second == [3, 0]
 
 
 def test_ranks_share_the_losses(tmp_path):

@@ -311,6 +311,29 @@ def test_the_teacher_is_tested_with_or_without_the_hook(tmp_path):
     assert_equal(bare.state_dict(), teacher.state_dict())
 
 
+@pytest.mark.parametrize('name', HOOKS_BY_METHOD)
+def test_teaching_changes_nothing_of_the_teacher(name):
+    model = MODELS.build(recognizer(name)).train()
+    hook = TeacherHook()
+    runner = FakeRunner(model)
+    hook.before_run(runner)
+    hook.before_train(runner)
+    teacher = hook.ema_model.module
+    before = copy.deepcopy(teacher.state_dict())
+    inputs, samples = toy_batch(4, modalities=SMALL)
+    total, _ = model.parse_losses(model(inputs, samples, mode='loss'))
+    total.backward()
+    # Running statistics of batch norms among it.
+    assert any('running_mean' in key for key in before)
+    assert_equal(before, teacher.state_dict())
+    for parameter in teacher.parameters():
+        assert not parameter.requires_grad
+        assert parameter.grad is None
+    (told,) = hook.teach(inputs)
+    assert told
+    assert not any(x.requires_grad for x in told.values())
+
+
 def test_validation_leaves_the_student_alone(tmp_path):
     watch = Watch()
     runner = make_runner(tmp_path, 'mbcd', dict(EMA, momentum=0.3))

@@ -2,9 +2,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 
 from mmgmp.models.encoders import ModalityEncoder
-from mmgmp.models.encoders.pretrained import read_pretrained
+from mmgmp.models.encoders.pretrained import (
+    read_pretrained,
+    read_weights,
+)
 from mmgmp.registry import MODELS
 from mmgmp.testing.toy_configs import toy_recognizer, toy_slowfast
 
@@ -72,18 +76,27 @@ def test_building_needs_no_file():
         encoder.init_weights()
 
 
-def test_random_stages_keep_their_initial_values(tmp_path):
-    weights = weights_of(AUDIO)
+@pytest.mark.parametrize('config', [AUDIO, toy_slowfast()])
+def test_a_random_layer4_keeps_its_initial_values(config, tmp_path):
+    weights = weights_of(config)
     encoder = ModalityEncoder(
-        AUDIO, pretrained=save(tmp_path / 'a.pth', weights), random_stages=[4]
+        config,
+        frozen_stages=3,
+        pretrained=save(tmp_path / 'a.pth', weights),
+        layer4_init='random',
     )
     encoder.init_weights()
     for name, value in encoder.backbone.state_dict().items():
         is_loaded = torch.equal(value, weights[name])
-        assert is_loaded is not name.startswith('layer4'), name
-    norm = encoder.backbone.layer4[0].conv1.bn
-    assert norm.num_batches_tracked == 0
-    assert (norm.weight == 1).all()
+        assert is_loaded is ('layer4.' not in name), name
+    for name, module in encoder.backbone.named_modules():
+        if isinstance(module, nn.BatchNorm2d) and 'layer4' in name:
+            assert module.num_batches_tracked == 0
+            assert (module.weight == 1).all()
+
+
+def test_a_random_layer4_needs_no_checkpoint():
+    ModalityEncoder(AUDIO, layer4_init='random').init_weights()
 
 
 def test_plain_tensors_without_prefix(tmp_path):
@@ -134,6 +147,18 @@ def test_a_prefix_that_matches_nothing_is_an_error(tmp_path):
         encoder.init_weights()
 
 
+@pytest.mark.parametrize('is_zip', [True, False])
+def test_a_file_cut_anywhere_is_named(tmp_path, is_zip):
+    path = tmp_path / 'a.pth'
+    content = {'state_dict': {f'conv{i}': torch.ones(9) for i in range(4)}}
+    torch.save(content, path, _use_new_zipfile_serialization=is_zip)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 23):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=r'a\.pth.* must be a checkpoint'):
+            read_weights(str(path))
+
+
 class Harmful:
     def __reduce__(self):
         return print, ('unpickled',)
@@ -155,7 +180,16 @@ def test_unknown_keys_are_refused(config):
         read_pretrained(config)
 
 
-@pytest.mark.parametrize('stages', [[5], [-1]])
-def test_random_stages_out_of_range(stages):
-    with pytest.raises(ValueError, match=r'random_stages must be in 0\.\.4'):
-        ModalityEncoder(AUDIO, random_stages=stages)
+@pytest.mark.parametrize('value', ['kaiming', None, [4]])
+def test_an_unknown_layer4_init_lists_the_choices(value):
+    message = r"layer4_init must be one of \['pretrained', 'random'\], got"
+    with pytest.raises(ValueError, match=message):
+        ModalityEncoder(AUDIO, layer4_init=value)
+
+
+def test_a_backbone_without_layer4_cannot_keep_it_random():
+    shallow = dict(type='ResNet', depth=18, num_stages=3, out_indices=(2,))
+    shallow.update(strides=(1, 2, 2), dilations=(1, 1, 1))
+    ModalityEncoder(shallow)
+    with pytest.raises(ValueError, match=r'needs a backbone .*, got ResNet;'):
+        ModalityEncoder(shallow, layer4_init='random')

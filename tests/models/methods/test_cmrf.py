@@ -85,6 +85,8 @@ def test_three_modalities_have_two_targets_each():
 def test_bad_options():
     with pytest.raises(ValueError, match=r"modality_weights.*\['sound'\]"):
         build(modality_weights=dict(sound=1.0))
+    with pytest.raises(ValueError, match='temperature of CMRFMethod'):
+        build(temperature=0.0)
     assert build(modality_weights=dict(video=2.0)).modality_weights == dict(
         video=2.0, audio=0.5
     )

@@ -40,7 +40,7 @@ def test_two_reversals_add():
     assert x.grad.item() == pytest.approx(-1.2)
 
 
-def test_weights_and_unimodal_loss(monkeypatch):
+def test_weights_and_unimodal_loss():
     method = build()
     p = {'video': [0.5, 0.5], 'audio': [0.9, 0.1]}
     logits = {m: torch.tensor([v]).log() for m, v in p.items()}
@@ -58,8 +58,23 @@ def test_weights_and_unimodal_loss(monkeypatch):
     )
     loss = method.unimodal_loss(batch, weights)
     assert loss.item() == pytest.approx(1.409009, abs=1e-6)
-    total = 1 + 0.5 * 0.7 + 0.5 * 0.7 + 0.1 * 0.7 + 3 * loss.item()
-    assert total == pytest.approx(5.997027, abs=1e-5)
+
+
+def test_total(monkeypatch):
+    method = build()
+    # Cross-entropy 0.7 of the first of two domains.
+    logits = torch.tensor([[0.0, math.log(math.exp(0.7) - 1)]] * 4)
+    fixed = dict(
+        domain_logits=lambda f: dict.fromkeys(f, logits),
+        global_logits=lambda f: logits,
+        modality_loss=lambda f: torch.tensor(0.7),
+        unimodal_loss=lambda b, w: torch.tensor(1.409009),
+    )
+    for name, function in fixed.items():
+        monkeypatch.setattr(method, name, function)
+    terms = method.losses(jat_batch(domain_labels=[0] * 4))
+    total = 1 + sum(v for named in terms.values() for v in named.values())
+    assert total.item() == pytest.approx(5.997027, abs=1e-5)
 
 
 def test_terms_carry_their_weights():
@@ -81,9 +96,12 @@ def test_terms_carry_their_weights():
         )
 
 
+@pytest.mark.parametrize('widths', [TWO, {**TWO, 'flow': 6}])
 @pytest.mark.parametrize('domains', [2, 3])
-def test_zero_heads_are_at_chance(domains):
-    method = build(num_domains=domains)
+def test_zero_heads_are_at_chance(domains, widths):
+    method = build(widths, num_domains=domains)
+    batch = jat_batch({m: torch.randn(4, d) for m, d in widths.items()})
+    count = len(widths)
     for layer in (
         method.local_discriminator[-1],
         method.modality_discriminator,
@@ -91,13 +109,14 @@ def test_zero_heads_are_at_chance(domains):
     ):
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)
-    terms = method.losses(jat_batch())[Task.DOMAIN]
+    terms = method.losses(batch)[Task.DOMAIN]
     chance = math.log(domains)
     assert terms['local'].item() == pytest.approx(0.5 * chance)
     assert terms['global'].item() == pytest.approx(0.5 * chance)
-    assert terms['modality'].item() == pytest.approx(0.1 * math.log(2))
-    logits = method.domain_logits(jat_batch().features)
-    assert method.modality_weights(logits, jat_batch()).tolist() == [0.5, 0.5]
+    assert terms['modality'].item() == pytest.approx(0.1 * math.log(count))
+    logits = method.domain_logits(batch.features)
+    weights = method.modality_weights(logits, batch)
+    assert weights.tolist() == pytest.approx([1 / count] * count)
 
 
 def test_encoders_climb_what_the_discriminator_descends():
@@ -209,6 +228,26 @@ def test_confidences_are_those_of_the_local_discriminator():
             confidences[modality],
             logits.softmax(1).gather(1, domains[:, None]).squeeze(1),
         )
+
+
+@pytest.mark.parametrize(
+    ('kwargs', 'match'),
+    [
+        (dict(modality_dropout=1.0), 'modality_dropout of JATMethod.*1.0'),
+        (dict(entropy_temperature=0), 'entropy_temperature of JATMethod'),
+        (dict(num_domains=0), 'num_domains of JATMethod must be >= 1'),
+        (dict(single_source_weights='even'), "'uniform', 'class_entropy'"),
+    ],
+)
+def test_bad_options(kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        build(**kwargs)
+
+
+def test_the_later_version_has_a_wider_global_discriminator():
+    method = build(global_channels=32)
+    assert method.global_discriminator.hidden[0].out_features == 32
+    assert method.domain_projectors['video'][0].out_features == 8
 
 
 @pytest.mark.parametrize(

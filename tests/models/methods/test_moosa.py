@@ -142,6 +142,7 @@ def test_mask_ratio():
 
 def test_one_mask_per_modality_and_step():
     method = build({'video': 8, 'audio': 4, 'flow': 8})
+    assert method.permutations.shape == (128, 6)  # two parts of each
     seen = []
     for j in ('audio', 'flow'):
         method.translators[f'video_to_{j}'].register_forward_pre_hook(
@@ -187,6 +188,9 @@ def test_terms_and_weights():
         (dict(reduction='sum'), "reduction of MOOSA.*'sample'"),
         (dict(mask_ratio=1.5), 'mask_ratio of MOOSA.*1.5'),
         (dict(num_parts=3), 'num_parts of MOOSA'),
+        (dict(num_parts=0), 'num_parts of MOOSA'),
+        (dict(num_permutations=0), 'num_permutations of MOOSA.* > 0'),
+        (dict(entropy_temperature=0), 'entropy_temperature of MOOSA'),
     ],
 )
 def test_bad_options(kwargs, match):

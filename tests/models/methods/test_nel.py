@@ -137,3 +137,12 @@ def test_total(monkeypatch, scale, expected):
 def test_bad_options():
     with pytest.raises(ValueError, match='alpha of NELMethod.*1.2'):
         build(alpha=1.2)
+    with pytest.raises(ValueError, match='unsupervised_temperature of NEL'):
+        build(unsupervised_temperature=0.0)
+
+
+def test_more_than_two_views_are_refused():
+    feats = {m: torch.randn(6, d) for m, d in TWO.items()}
+    batch = hand_batch(feats, [0, 1] * 3, num_views=3)
+    with pytest.raises(ValueError, match='exactly two views, got 3'):
+        build().losses(batch)

@@ -112,6 +112,9 @@ def test_zero_norm_is_finite_and_one_modality_is_zero():
     [
         (dict(ratio='any'), r"ratio of RNANetMethod.*'sorted'.*got 'any'"),
         (dict(pairs=[('video', 'sound')]), "pairs of RNANet.*'sound'"),
+        (dict(pairs=[('video', 'video')]), "pairs of two of.*'video'"),
+        (dict(pairs=[('video', 'audio', 'video')]), 'pairs of two of'),
+        (dict(eps=0.0), 'eps of RNANetMethod must be > 0'),
         (dict(tasks=dict(rna='extra')), r"terms \['classwise', 'norm'\]"),
         (
             dict(tasks=dict(norm='other')),

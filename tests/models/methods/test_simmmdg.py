@@ -27,6 +27,16 @@ def test_distance(form, expected):
     assert method.distance({'video': z}).item() == pytest.approx(expected)
 
 
+def test_distance_is_a_mean_over_modalities():
+    feats = {
+        'video': torch.tensor([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 2.0]]),
+        'audio': torch.tensor([[0.0, 3.0], [0.0, 0.0]]),
+        'flow': torch.zeros(2, 6),
+    }
+    method = build({m: x.shape[1] for m, x in feats.items()})
+    assert method.distance(feats).item() == pytest.approx(-(3 + 4.5) / 3)
+
+
 def test_distance_can_be_bounded():
     z = torch.tensor([[0.0, 10.0]], requires_grad=True)
     loss = build({'audio': 2}, max_distance=5.0).distance({'audio': z})
@@ -69,18 +79,15 @@ def test_total():
 
 @pytest.mark.parametrize('detach', [False, True])
 def test_translation_reaches_source_and_target(detach):
-    method = build(
-        contrast_weight=0.0, distance_weight=0.0, detach_target=detach
-    )
-    z = {m: torch.randn(3, d, requires_grad=True) for m, d in TWO.items()}
-    error = method.translation_error(
-        method.translators['video_to_audio'](z['video']),
-        z['audio'].detach() if detach else z['audio'],
-    )
-    error.backward()
-    assert z['video'].grad.abs().sum() > 0
-    assert (z['audio'].grad is None) is detach
-    method.translation(z, z).backward()
+    method = build(detach_target=detach)
+    # The same features as two leaves: once read, once predicted.
+    sources = {m: torch.randn(3, d) for m, d in TWO.items()}
+    targets = {m: x.clone().requires_grad_() for m, x in sources.items()}
+    sources = {m: x.requires_grad_() for m, x in sources.items()}
+    method.translation(sources, targets).backward()
+    for m in TWO:
+        assert sources[m].grad.abs().sum() > 0
+        assert (targets[m].grad is None) is detach
     assert all(p.grad is not None for p in method.translators.parameters())
 
 
@@ -114,6 +121,7 @@ def test_missing_modality_is_the_mean_of_the_translations():
     [
         ({'video': 3}, {}, "even widths, got {'video': 3}"),
         (TWO, dict(distance='l1'), "distance of SimMMDG.*'sq_l2'"),
+        (TWO, dict(temperature=0.0), 'temperature of SimMMDG.* must be > 0'),
         (TWO, dict(translation='l1'), "translation of SimMMDG.*'unit_l2'"),
     ],
 )

@@ -119,6 +119,30 @@ def batch_for(
     return inputs, samples
 
 
+def small_encoders(modalities: tuple[str, ...]) -> dict[str, Any]:
+    """One of the smallest encoders for each modality."""
+    one = toy_recognizer(('flow',))['encoders']['flow']
+    return {m: copy.deepcopy(one) for m in modalities}
+
+
+def small_batch_for(
+    name: str,
+    modalities: tuple[str, ...],
+    num_domains: int = 2,
+    seed: int = 0,
+):
+    """A toy batch for :func:`small_encoders`."""
+    batches = [
+        batch_for(name, ('flow',), num_domains, seed + 1000 * index)
+        for index in range(len(modalities))
+    ]
+    inputs = {
+        m: batch[0]['flow']
+        for m, batch in zip(modalities, batches, strict=True)
+    }
+    return inputs, batches[0][1]
+
+
 def hand_batch(
     features: dict[str, Tensor],
     labels: list[int],

@@ -1,0 +1,91 @@
+"""What must hold before a plan is run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmengine.config import Config
+
+from mmgmp.apis.benchmark.cell_state import CellFiles, State
+from mmgmp.apis.benchmark.plan import Plan
+
+
+def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
+    """Refuse what would give wrong results or start over unasked.
+
+    Args:
+        plan: The plan.
+        cells: Its cells.
+        resume: Whether interrupted cells may be continued.
+
+    Raises:
+        ValueError: If the work directory holds cells of other settings, or a
+            parameter names a config key that is not there.
+        RuntimeError: If cells were interrupted and ``resume`` is off.
+    """
+    stale = [path for files in cells for path in files.stale_files()]
+    if stale:
+        raise ValueError(
+            f'the work directory {plan.work_dir} must hold cells of this '
+            f'plan, got other settings in {len(stale)} files, such as '
+            f'{stale[0]}; name another --work-dir, or delete them to run '
+            'those cells again'
+        )
+    _check_parameters(plan, cells)
+    names = [
+        files.cell.name
+        for files in cells
+        if files.state() is State.INTERRUPTED
+    ]
+    if names and not resume:
+        raise RuntimeError(
+            f'{len(names)} cells were interrupted or are in work elsewhere '
+            f'({", ".join(names[:5])}); add --resume to continue them'
+        )
+
+
+def _check_parameters(plan: Plan, cells: Sequence[CellFiles]) -> None:
+    """A misspelt key would be varied without any effect."""
+    seen = set()
+    for files in cells:
+        cell = files.cell
+        group = (cell.config, tuple(cell.settings))
+        if not cell.settings or group in seen:
+            continue
+        seen.add(group)
+        keys = {name: plan.config_key(name) for name in cell.settings}
+        config = Config.fromfile(cell.config, import_custom_modules=False)
+        config.merge_from_dict(
+            {
+                key: value
+                for key, value in cell.overrides.items()
+                if key not in keys.values()
+            }
+        )
+        for name, key in keys.items():
+            if not _has_place(config.to_dict(), key):
+                raise ValueError(
+                    f'{name} of methods.{cell.method} must set a key that '
+                    f'{cell.config.name} knows, got {key!r}; correct it in '
+                    'parameters'
+                )
+
+
+def _has_place(config: Any, key: str) -> bool:
+    """Whether the mapping around a key is there.
+
+    Example:
+        >>> _has_place({'model': {'head': {}}}, 'model.head.weight')
+        True
+        >>> _has_place({'model': {'head': {}}}, 'model.haed.weight')
+        False
+    """
+    *parents, last = key.split('.')
+    for part in parents:
+        if isinstance(config, list) and part.isdigit():
+            config = dict(enumerate(config)).get(int(part))
+        else:
+            config = config.get(part) if isinstance(config, dict) else None
+    is_place = isinstance(config, (dict, list))
+    return is_place and (bool(parents) or last in config)

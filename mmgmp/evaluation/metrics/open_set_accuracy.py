@@ -1,0 +1,178 @@
+"""Known classes told apart, and unknown ones told from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import harmonic_mean
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+
+from mmgmp.evaluation.functional import auroc, read_score
+from mmgmp.registry import METRICS
+
+
+@METRICS.register_module()
+class OpenSetAccuracy(BaseMetric):
+    """Accuracy where the target has classes that the sources lack.
+
+    A model of K classes is tested on samples whose ``gt_label`` is 0..K-1
+    (known) or larger (unknown): the annotation file of the target lists the
+    unknown classes after the known ones. A sample whose largest fused
+    probability is below a threshold is predicted to be unknown.
+
+    Reports, all in [0, 1], at the threshold with the best harmonic mean:
+    ``open_set/hos`` (harmonic mean of the next two), ``open_set/os``
+    (accuracy on known samples), ``open_set/unk`` (share of unknown samples
+    that are found) and ``open_set/threshold``. ``open_set/accuracy`` is the
+    best accuracy over K + 1 classes, at a threshold of its own.
+    ``open_set/auroc`` of the largest probability needs no threshold.
+
+    Without ``threshold``, thresholds are chosen with the labels of the
+    evaluated set, as the released code does: an upper bound and no honest
+    estimate.
+
+    Args:
+        threshold: The one threshold to use, in [0, 1], for example chosen
+            elsewhere; None sweeps.
+        num_thresholds: Thresholds of the sweep, evenly spaced from the
+            smallest to the largest probability that was seen, >= 2.
+        collect_device: Device on which MMEngine gathers the ranks' results.
+        prefix: Word before the slash; ``None`` means ``'open_set'``.
+
+    Raises:
+        ValueError: If an option is out of range.
+
+    Example:
+        >>> metric = OpenSetAccuracy(threshold=0.7)
+        >>> metric.process(None, [
+        ...     {'pred_score': torch.tensor([0.9, 0.1]), 'gt_label': 0},
+        ...     {'pred_score': torch.tensor([0.6, 0.4]), 'gt_label': 2}])
+        >>> metric.evaluate(size=2)['open_set/hos']
+        1.0
+
+    Source: MOOSA (arXiv 2407.01518), evaluation of the released code.
+    [verified] ten thresholds, accuracy over samples and not over classes.
+    [choice] the AUROC and the single threshold.
+    """
+
+    default_prefix = 'open_set'
+
+    def __init__(
+        self,
+        threshold: float | None = None,
+        num_thresholds: int = 10,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise ValueError(
+                f'threshold must be in [0, 1] or None, got {threshold}; '
+                'correct the evaluator'
+            )
+        if num_thresholds < 2:
+            raise ValueError(
+                f'num_thresholds must be >= 2, got {num_thresholds}; set '
+                'threshold for a single one'
+            )
+        self.threshold = threshold
+        self.num_thresholds = num_thresholds
+
+    def process(
+        self,
+        data_batch: Any,  # noqa: ARG002
+        data_samples: Sequence[Mapping[str, Any]],
+    ) -> None:
+        """Keep confidence, whether the class is right, and whether known.
+
+        Args:
+            data_batch: Not used.
+            data_samples: Samples as dicts with ``pred_score`` ``(K,)`` and
+                ``gt_label`` ``(1,)``.
+
+        Raises:
+            KeyError: If there is no ``gt_label``.
+            TypeError: If there is no ``pred_score``.
+            ValueError: If a score or a label cannot be evaluated.
+        """
+        for sample in data_samples:
+            score = read_score(sample.get('pred_score'), 'pred_score')
+            label = _read_label(sample)
+            self.results.append(
+                (
+                    float(score.max()),
+                    int(score.argmax()) == label,
+                    label < len(score),
+                )
+            )
+
+    def compute_metrics(
+        self, results: list[tuple[float, bool, bool]]
+    ) -> dict[str, float]:
+        """Compute all values from the samples of all ranks.
+
+        Args:
+            results: What :meth:`process` kept.
+
+        Returns:
+            Values by name, without the prefix.
+
+        Raises:
+            ValueError: If all samples are known, or all are unknown.
+        """
+        confidence = np.array([result[0] for result in results])
+        is_right = np.array([result[1] for result in results], dtype=bool)
+        is_known = np.array([result[2] for result in results], dtype=bool)
+        if not is_known.any() or is_known.all():
+            raise ValueError(
+                'the evaluated set must hold known and unknown samples, got '
+                f'{is_known.sum()} and {(~is_known).sum()}; list the unknown '
+                'classes behind the known ones in its annotation file, with '
+                'labels from the number of classes of the model on'
+            )
+        thresholds = (
+            np.linspace(
+                confidence.min(), confidence.max(), self.num_thresholds
+            )
+            if self.threshold is None
+            else np.array([self.threshold])
+        )
+        best = {'hos': -1.0}
+        accuracies = []
+        for threshold in thresholds:
+            accepted = confidence >= threshold
+            known = float((accepted & is_right)[is_known].mean())
+            unknown = float((~accepted)[~is_known].mean())
+            hos = harmonic_mean([known, unknown])
+            found = np.where(is_known, accepted & is_right, ~accepted)
+            accuracies.append(float(found.mean()))
+            if hos > best['hos']:
+                best = {
+                    'hos': hos,
+                    'os': known,
+                    'unk': unknown,
+                    'threshold': float(threshold),
+                }
+        return {
+            **best,
+            'accuracy': max(accuracies),
+            'auroc': auroc(confidence[is_known], confidence[~is_known]),
+        }
+
+
+def _read_label(sample: Mapping[str, Any]) -> int:
+    if 'gt_label' not in sample:
+        raise KeyError(
+            'gt_label must be in every data sample, got only '
+            f'{sorted(sample)}; annotate the evaluated split with labels'
+        )
+    label = torch.as_tensor(sample['gt_label']).flatten()
+    if len(label) != 1 or int(label[0]) < 0:
+        raise ValueError(
+            f'gt_label must be one label >= 0, got {label.tolist()}; correct '
+            'the annotation file'
+        )
+    return int(label[0])
