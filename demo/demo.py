@@ -9,6 +9,7 @@ for each modality; ``--out-dir`` writes annotated videos.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,11 +50,14 @@ def score_table(name: str, prediction: dict[str, Any], top: int) -> Table:
     return table
 
 
-def main(argv: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> int:
     """Recognise and print.
 
     Args:
         argv: Command line; ``None`` takes the process's own.
+
+    Returns:
+        0, or 2 if a file is missing or cannot be used.
     """
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -67,18 +71,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--batch-size', type=int, default=4)
     parser.add_argument('--top', type=int, default=5, help='classes to show')
     args = parser.parse_args(argv)
-    inferencer = MMGMPInferencer(args.config, args.checkpoint, args.device)
-    results = inferencer(
-        list(args.videos), batch_size=args.batch_size, out_dir=args.out_dir
-    )
+    try:
+        inferencer = MMGMPInferencer(args.config, args.checkpoint, args.device)
+        results = inferencer(
+            list(args.videos), batch_size=args.batch_size, out_dir=args.out_dir
+        )
+    except (OSError, ValueError) as error:
+        print(f'demo: {error}', file=sys.stderr)
+        return 2
     console = Console()
     for path, prediction in zip(
         args.videos, results['predictions'], strict=True
     ):
         console.print(score_table(path.name, prediction, args.top))
     for path in results['visualization']:
-        console.print(f'written: {path}')
+        console.print(f'written: {path}', soft_wrap=True, highlight=False)
+    return 0
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main())

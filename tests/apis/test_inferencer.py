@@ -202,3 +202,28 @@ def test_a_broken_file(inferencer, tmp_path):
     (tmp_path / 'broken.mp4').write_bytes(b'no film')
     with pytest.raises(OSError, match='cannot be decoded'):
         inferencer(tmp_path / 'broken.mp4')
+
+
+@pytest.fixture
+def demo(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / 'demo'))
+    import demo
+
+    return demo.main
+
+
+def test_the_demo_prints_scores_and_what_is_missing(
+    demo, checkpoint, media, tmp_path, capsys
+):
+    clips = [str(media / name) for name in ('sound.mp4', 'silent.mp4')]
+    out = ['--out-dir', str(tmp_path / 'out')]
+    assert demo([str(checkpoint), *clips, '--device', 'cpu', *out]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count('not in the file: audio') == 1
+    assert 'sound.mp4' in shown
+    assert len(list((tmp_path / 'out').glob('*.mp4'))) == 2
+
+
+def test_the_demo_names_a_missing_file(demo, checkpoint, capsys):
+    assert demo([str(checkpoint), 'none.mp4', '--device', 'cpu']) == 2
+    assert 'demo: none.mp4: no such file' in capsys.readouterr().err

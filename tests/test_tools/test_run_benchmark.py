@@ -141,20 +141,48 @@ def test_failures_are_listed_with_their_logs(tmp_path):
 def test_a_plan_that_cannot_be_used_exits_with_2(tmp_path):
     done = run(tmp_path / 'none.yml')
     assert done.returncode == 2
-    assert 'PLAN must be a YAML file' in done.stderr
+    assert 'PLAN must be a YAML or Python file' in done.stderr
+
+
+@pytest.fixture
+def tool(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOL.parent))
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    import run_benchmark
+
+    monkeypatch.setattr(run_benchmark, 'num_cores', lambda: 8)
+    return run_benchmark
 
 
 @pytest.mark.parametrize(
     ('words', 'expected'),
     [
-        (['--devices', '0,3'], [{'CUDA_VISIBLE_DEVICES': '0'},
-                                {'CUDA_VISIBLE_DEVICES': '3'}]),
         (['--jobs', '1'], [{}]),
+        (['--jobs', '3'], [{'OMP_NUM_THREADS': '2'}] * 3),
+        (['--jobs', '9'], [{'OMP_NUM_THREADS': '1'}] * 9),
+        (['--devices', '3'], [{'CUDA_VISIBLE_DEVICES': '3'}]),
+        (
+            ['--devices', '0, 3'],
+            [
+                {'CUDA_VISIBLE_DEVICES': '0', 'OMP_NUM_THREADS': '4'},
+                {'CUDA_VISIBLE_DEVICES': '3', 'OMP_NUM_THREADS': '4'},
+            ],
+        ),
+        # The cores of the machine that submits say nothing.
+        (['--jobs', '2', '--launcher', 'slurm'], [{}, {}]),
     ],
-)  # fmt: skip
-def test_slots(words, expected, monkeypatch):
-    monkeypatch.syspath_prepend(str(TOOL.parent))
-    import run_benchmark
+)
+def test_cells_at_a_time_share_the_cores(words, expected, tool):
+    assert tool.slots(tool.parse_args(['plan.yml', *words])) == expected
 
-    args = run_benchmark.parse_args(['plan.yml', *words])
-    assert run_benchmark.slots(args) == expected
+
+def test_threads_of_the_user_stay(tool, monkeypatch):
+    monkeypatch.setenv('OMP_NUM_THREADS', '5')
+    args = tool.parse_args(['plan.yml', '--jobs', '2'])
+    assert tool.slots(args) == [{}, {}]
+
+
+def test_a_device_without_a_name_is_refused(tool, capsys):
+    with pytest.raises(SystemExit):
+        tool.parse_args(['plan.yml', '--devices', '0,,1'])
+    assert 'must be GPUs such as 0,1,3' in capsys.readouterr().err

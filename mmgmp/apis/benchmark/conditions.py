@@ -78,7 +78,9 @@ def condition_rows(results: Results) -> list[list[str]]:
         'targets': ', '.join(found['targets']),
         'seeds': ', '.join(map(str, found['seeds'])),
         'changed settings': ', '.join(
-            f'{key}={value}' for key, value in found['overrides'].items()
+            f'{key}={value}'
+            for key, value in plan.overrides.items()
+            if _portable(value) == value
         ),
         'date': ' to '.join(dict.fromkeys(found['dates'])),
         'hardware': '; '.join(map(_machine_text, found['machines'])),
@@ -93,11 +95,13 @@ def condition_rows(results: Results) -> list[list[str]]:
     ]
 
 
-def _clips_text(counts: dict[str, int]) -> str:
+def _clips_text(counts: dict[str, int | str]) -> str:
     words = {'train': 'training', 'val': 'validation', 'test': 'test'}
     return (
         ', '.join(
             f'{counts[split]} {word}'
+            if isinstance(counts[split], int)
+            else f'{word} not counted ({counts[split]})'
             for split, word in words.items()
             if split in counts
         )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import re
 import time
+import warnings
 from collections.abc import Mapping
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -92,36 +91,35 @@ def gpu_names(log: Path) -> str:
     return ', '.join(dict.fromkeys(names))
 
 
-def count_clips(files: CellFiles) -> dict[str, int]:
+def count_clips(files: CellFiles) -> dict[str, int | str]:
     """Count the clips of each split, as the cell's own datasets list them.
 
     Args:
         files: Of the cell.
 
     Returns:
-        Number by split; a split whose dataset cannot be built here (its own
-        process will say why) is left out.
+        Number by split, or the name of the error if a dataset cannot be
+        built here; its own process then says more.
     """
-    config = files.config(import_custom_modules=True)
-    counts = {}
-    for split in ('train', 'val', 'test'):
-        dataset = (config.get(f'{split}_dataloader') or {}).get('dataset')
-        if dataset is not None:
-            text = json.dumps(dataset.to_dict(), default=str)
-            scope = config.get('default_scope') or 'mmaction'
-            number = _length(text, scope)
-            if number is not None:
-                counts[split] = number
+    counts: dict[str, int | str] = {}
+    # The processes themselves log what their imports warn of.
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        config = files.config(import_custom_modules=True)
+        scope = config.get('default_scope') or 'mmaction'
+        with DefaultScope.overwrite_default_scope(scope):
+            for split in ('train', 'val', 'test'):
+                loader = config.get(f'{split}_dataloader') or {}
+                if 'dataset' in loader:
+                    counts[split] = _length(loader['dataset'].to_dict())
     return counts
 
 
-@lru_cache(maxsize=256)
-def _length(dataset: str, scope: str) -> int | None:
-    with DefaultScope.overwrite_default_scope(scope):
-        try:
-            return len(DATASETS.build(json.loads(dataset)))
-        except Exception:  # whatever a user's dataset raises
-            return None
+def _length(dataset: dict[str, Any]) -> int | str:
+    try:
+        return len(DATASETS.build(dataset))
+    except Exception as error:  # a user's dataset may raise anything
+        return type(error).__name__
 
 
 def read_history(files: CellFiles) -> dict[str, NDArray[np.float64]]:

@@ -39,12 +39,14 @@ h1 { font-size: 1.4rem; line-height: 1.25; } h2 { font-size: 1.15rem; }
 .note { border-left: .3rem solid #0072b2; padding: .1rem .8rem; }
 .warning { border-left-color: #d55e00; background: #fdf1e7; }
 .scroll { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .9rem;
+table { border-collapse: collapse; font-size: .9rem; margin-bottom: 1rem;
   font-variant-numeric: tabular-nums; }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #ccc;
   text-align: right; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; position: sticky;
   left: 0; background: #fff; }
+table.text td + td, table.text th + th { white-space: normal;
+  text-align: left; }
 figure { margin: 1rem 0; }
 svg { max-width: max(100%, 36rem); height: auto; }
 figcaption { font-size: .85rem; color: #555; }
@@ -80,7 +82,10 @@ def to_html(results: Results) -> str:
         parts += ['<h2>Oracle selection</h2>']
         parts += [f'<p class="note warning">{escape(ORACLE)}</p>']
         parts += _html_table(oracle_rows(results))
-    parts += ['<h2>Conditions</h2>', *_html_table(condition_rows(results))]
+    parts += [
+        '<h2>Conditions</h2>',
+        *_html_table(condition_rows(results), 'text'),
+    ]
     body = '\n'.join(parts)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'
@@ -193,11 +198,12 @@ def _figure(results: Results, svg: str, caption: str) -> str:
     )
 
 
-def _html_table(rows: list[list[str]]) -> Iterator[str]:
+def _html_table(rows: list[list[str]], kind: str = '') -> Iterator[str]:
     if len(rows) == 1:
         return
     head = ''.join(f'<th>{escape(cell)}</th>' for cell in rows[0])
-    yield f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>'
+    yield f'<div class="scroll"><table class="{kind}">'
+    yield f'<thead><tr>{head}</tr></thead><tbody>'
     for row in rows[1:]:
         yield f'<tr>{"".join(f"<td>{escape(cell)}</td>" for cell in row)}</tr>'
     yield '</tbody></table></div>'

@@ -154,8 +154,8 @@ def load_plan(
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f'PLAN must be a YAML or Python file, got {str(path)!r}; the shipped '
-            'ones are in configs/plans'
+            f'PLAN must be a YAML or Python file, got {str(path)!r}; the '
+            'shipped ones are in configs/plans'
         )
     config = Config.fromfile(path, import_custom_modules=False)
     raw: dict[str, Any] = config.to_dict()
@@ -184,8 +184,8 @@ def load_plan(
     swept = [name for name, method in methods.items() if method.sweep]
     if search is not None and swept:
         raise ValueError(
-            f'methods must have no sweep in a plan with a search, got {swept}; '
-            'write two plans'
+            'methods must have no sweep in a plan with a search, got one in '
+            f'{swept}; write two plans'
         )
     return Plan(
         path=path,

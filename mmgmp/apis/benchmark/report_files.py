@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mmgmp.apis.benchmark.data_report import to_csv, to_json
 from mmgmp.apis.benchmark.page import to_html
 from mmgmp.apis.benchmark.results import Results
-from mmgmp.apis.benchmark.text_report import to_csv, to_json, to_markdown
+from mmgmp.apis.benchmark.text_report import to_markdown
 
 
 def write_report(results: Results) -> list[Path]:

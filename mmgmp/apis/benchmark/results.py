@@ -296,3 +296,32 @@ def as_record(run: Run) -> dict[str, Any]:
         **run.metrics,
         **{f'{name}, last epoch': value for name, value in run.ratios.items()},
     }
+
+
+def ratio_summaries(
+    results: Results,
+) -> dict[tuple[str, str], dict[str, Summary]]:
+    """Summarise the last epoch's ratios over targets and seeds.
+
+    Args:
+        results: What was measured.
+
+    Returns:
+        Summary by name of the ratio, by method and modality set.
+    """
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for run in results.runs:
+        if run.cell.role in REPORTED and run.ratios:
+            group = found.setdefault(
+                (run.cell.method, run.cell.modalities), {}
+            )
+            for name, value in run.ratios.items():
+                group.setdefault(name, []).append(value)
+    return {
+        group: {
+            name: summary
+            for name, values in by_name.items()
+            if (summary := summarise(values)) is not None
+        }
+        for group, by_name in found.items()
+    }

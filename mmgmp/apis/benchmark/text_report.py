@@ -1,26 +1,22 @@
-"""The report as JSON, CSV and Markdown."""
+"""The report as Markdown, and the texts that the page shares with it."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from mmgmp.apis.benchmark.cell_state import State
-from mmgmp.apis.benchmark.conditions import condition_rows, conditions
+from mmgmp.apis.benchmark.conditions import condition_rows
 from mmgmp.apis.benchmark.published import Published, describe_source
 from mmgmp.apis.benchmark.results import (
     REPORTED,
     Results,
     Table,
-    as_record,
+    ratio_summaries,
 )
-from mmgmp.apis.benchmark.statistics import Difference, Summary, summarise
+from mmgmp.apis.benchmark.statistics import Difference, Summary
 
 SYNTHETIC = (
     'SYNTHETIC corpus: rendered, not recorded. These numbers show that '
@@ -86,8 +82,8 @@ def _gaps(results: Results) -> Iterator[str]:
     ]
     if failed:
         yield (
-            f'{len(failed)} cells FAILED and are in no table: '
-            f'{", ".join(failed)}.'
+            f'{len(failed)} cells FAILED; the tables hold what they did '
+            f'before: {", ".join(failed)}.'
         )
     for heading, key in results.plan.metrics.items():
         done = [run for run in results.runs if run.state is State.DONE]
@@ -103,55 +99,6 @@ def _gaps(results: Results) -> Iterator[str]:
                 f'{heading} is NOT defined in {num_undefined} cells, which '
                 'are left out of it.'
             )
-
-
-def to_json(results: Results) -> str:
-    """Write everything as JSON."""
-    plan = results.plan
-    report = {
-        'title': plan.title,
-        'corpus': plan.corpus,
-        'synthetic': plan.synthetic,
-        'seeds': plan.seeds,
-        'checkpoint': plan.checkpoint,
-        'notes': notes(results),
-        'conditions': conditions(results),
-        'tables': [asdict(table) for table in results.tables],
-        'ratios_last_epoch': {
-            ' '.join(filter(None, group)): {
-                name: asdict(summary) for name, summary in by_name.items()
-            }
-            for group, by_name in _ratio_summaries(results).items()
-        },
-        'oracle': {
-            method: {'selected': selected, 'best_on_target': best}
-            for method, (selected, best) in results.oracle.items()
-        },
-        'runs': [as_record(run) for run in results.runs],
-    }
-    return json.dumps(_finite(report), indent=1, allow_nan=False) + '\n'
-
-
-def _finite(value: Any) -> Any:
-    """Write null for what JSON has no number for."""
-    if isinstance(value, Mapping):
-        return {str(key): _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
-
-
-def to_csv(results: Results) -> str:
-    """Write one line per cell as CSV."""
-    records = [as_record(run) for run in results.runs]
-    names = list(dict.fromkeys(name for r in records for name in r))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(records)
-    return text.getvalue()
 
 
 def to_markdown(results: Results) -> str:
@@ -243,7 +190,7 @@ def ratio_rows(results: Results) -> list[list[str]]:
     Returns:
         A row per method that recorded ratios, the header alone without any.
     """
-    by_group = _ratio_summaries(results)
+    by_group = ratio_summaries(results)
     names = list(dict.fromkeys(n for by in by_group.values() for n in by))
     names.sort(key=lambda name: name.startswith('domain'))
     return [
@@ -256,28 +203,6 @@ def ratio_rows(results: Results) -> list[list[str]]:
             for group, by_name in by_group.items()
         ),
     ]
-
-
-def _ratio_summaries(
-    results: Results,
-) -> dict[tuple[str, str], dict[str, Summary]]:
-    """Summarise the ratios by method and modality set."""
-    found: dict[tuple[str, str], dict[str, list[float]]] = {}
-    for run in results.runs:
-        if run.cell.role in REPORTED and run.ratios:
-            group = found.setdefault(
-                (run.cell.method, run.cell.modalities), {}
-            )
-            for name, value in run.ratios.items():
-                group.setdefault(name, []).append(value)
-    return {
-        group: {
-            name: summary
-            for name, values in by_name.items()
-            if (summary := summarise(values)) is not None
-        }
-        for group, by_name in found.items()
-    }
 
 
 def oracle_rows(results: Results) -> list[list[str]]:

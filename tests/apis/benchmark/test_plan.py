@@ -11,7 +11,6 @@ from mmgmp.apis.benchmark.cells import (
     plan_cells,
     select_trial,
 )
-from mmgmp.apis.benchmark.commands import _cfg_options
 
 from .toy import PLAN, make_toy, toy_plan
 
@@ -125,15 +124,14 @@ def test_choices_are_drawn_from(fixed_seed):
     assert drawn == {4, 8, 12}
 
 
-def test_options_read_back_as_they_were():
-    from argparse import ArgumentParser
-
-    from mmengine.config import DictAction
-
-    values = {'a.b': [0.5, 1], 'c': None, 'd': ['human'], 'e': True, 'f': 'x'}
-    parser = ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    assert parser.parse_args(_cfg_options(values)).cfg_options == values
+def test_a_plan_may_be_written_in_python(tmp_path):
+    toy = make_toy(tmp_path / 'toy')
+    (toy / 'plan.py').write_text(
+        "corpus = 'toys'\n"
+        "methods = {m: f'{m.lower()}_{{target}}.py' for m in ('ERM', 'GMP')}\n"
+        "targets = dict(H='h', A='a')\nseeds = list(range(2))\n"
+    )
+    assert names(load_plan(toy / 'plan.py')) == names(toy_plan(toy))
 
 
 @pytest.mark.parametrize(
@@ -150,6 +148,12 @@ def test_options_read_back_as_they_were():
         ),
         ('title: Toy', 'checkpoint: oracle', 'checkpoint must be one of'),
         ('title: Toy', 'search: {trials: -1}', 'must be >= 0, got -1 and 2'),
+        (
+            'GMP: gmp_{target}.py',
+            'GMP: {config: a.py, sweep: [{a: [1]}]}\nsearch: {trials: 1}',
+            'no sweep in a plan with a search',
+        ),
+        ('title: Toy', 'overrides: {a: [{b: 1}]}', 'a must be a number, a wo'),
         ('title: Toy', 'evaluations: {val: a.py}', 'must not be named'),
     ],
 )

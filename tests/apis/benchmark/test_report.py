@@ -36,6 +36,7 @@ def report(tmp_path_factory):
         f'GMP: {{config: "gmp_{{target}}.py", {SWEEP}}}',
     )
     text = text.replace('seeds: [0, 1]', 'seeds: [0, 1, 2]')
+    text += 'overrides: {data_root: /somewhere/secret/corpus}\n'
     text += "published: {corpus: HAC, source: gmp, table: '2'}\n"
     toy = make_toy(tmp_path_factory.mktemp('report') / 'toy', text)
     plan = toy_plan(toy)
@@ -63,6 +64,37 @@ def test_json_holds_tables_and_runs(report):
     assert gmp['differences']['ERM']['H']['mean'] == pytest.approx(25)
     assert gmp['published']['avg']['mean'] == 64.91
     assert len(data['runs']) == 6 + 6 + 24
+
+
+def test_json_can_be_committed(report):
+    text = report['json'].read_text()
+    assert str(report['json'].parents[1]) not in text
+    data = json.loads(text)
+    found = data['conditions']
+    assert found['targets'] == ['H', 'A']
+    assert found['training'] == {'ERM': ['2 epochs'], 'GMP': ['2 epochs']}
+    assert found['overrides'] == {'data_root': '.../corpus'}
+    assert found['machines'][0]['cores'] >= 1
+    assert 'torch' in found['software'][0]
+    assert len(found['dates']) == 2
+    video = data['ratios_last_epoch']['GMP']['semantic ratio video']
+    assert (video['mean'], video['n']) == (pytest.approx(1.2), 1)
+    (run,) = [
+        r for r in data['runs'] if 'semantic ratio video, last epoch' in r
+        and r['method'] == 'GMP'
+    ]  # fmt: skip
+    assert (run['target'], run['seed']) == ('H', 0)
+
+
+def test_conditions_and_ratios_are_shown(report):
+    for suffix in ('md', 'html'):
+        text = report[suffix].read_text()
+        assert 'Discrepancy ratios, last epoch' in text
+        assert 'semantic ratio video' in text
+        assert '1.20 (n=1)' in text
+        for word in ('corpus', 'training', 'seeds', 'date', 'hardware'):
+            assert word in text.rpartition('Conditions')[2]
+        assert '2 epochs; the best epoch on source validation' in text
 
 
 def test_csv_has_a_line_per_cell(report):
@@ -156,6 +188,85 @@ def test_oracle_selection_stands_apart(tmp_path):
     assert 'ORACLE selection looks at the target' in text
     # The trial that was not chosen is in no table.
     assert results.tables[0].rows[0].summaries['H'].n == 2
+
+
+def finished(tmp_path, text):
+    toy = make_toy(tmp_path / 'toy', text)
+    plan = toy_plan(toy)
+    BenchmarkRunner(plan, toy_launch(toy), slots=[{}, {}]).run()
+    return plan
+
+
+def write_metric(plan, cell, value):
+    path = plan.work_dir / cell / 'test.json'
+    values = json.loads(path.read_text())
+    values['metrics']['acc/top1'] = value
+    path.write_text(json.dumps(values))
+
+
+def test_a_searched_average_is_the_mean_of_its_targets(tmp_path):
+    """The chosen trials have different seeds, yet each is one of the runs."""
+    plan = finished(tmp_path, PLAN + 'search: {trials: 1, reruns: 1}\n')
+    path = plan.work_dir / 'GMP/A/trial-01/seed-1/train.json'
+    values = json.loads(path.read_text())
+    values['metrics']['acc/top1'] = 0.9
+    path.write_text(json.dumps(values))
+    runner = BenchmarkRunner(plan, toy_launch(tmp_path / 'toy'))
+    assert runner.run()
+    results = collect_results(plan, list_cells(plan))
+    gmp = results.tables[0].rows[1].summaries
+    assert [gmp[c].n for c in ('H', 'A', 'avg')] == [2, 2, 2]
+    assert gmp['avg'].mean == pytest.approx(
+        (gmp['H'].mean + gmp['A'].mean) / 2
+    )
+    differences = results.tables[0].rows[1].differences['ERM']
+    assert (differences['H'].n, differences['A'].n) == (2, 1)
+
+
+def test_a_number_that_is_not_defined_is_left_out_and_said(tmp_path):
+    plan = finished(tmp_path, PLAN)
+    write_metric(plan, 'GMP/H/seed-1', float('nan'))
+    results = collect_results(plan, list_cells(plan))
+    row = results.tables[0].rows[1]
+    assert row.summaries['H'].n == row.differences['ERM']['H'].n == 1
+    files = write_report(results)
+    data = json.loads(
+        files[0].read_text(), parse_constant=lambda word: pytest.fail(word)
+    )
+    run = next(
+        r for r in data['runs']
+        if (r['method'], r['target'], r['seed']) == ('GMP', 'H', 1)
+    )  # fmt: skip
+    assert run['test/acc/top1'] is None
+    assert 'target is NOT defined in 1 cells' in files[2].read_text()
+
+
+def test_failures_and_unknown_metrics_are_said(tmp_path):
+    text = PLAN + 'metrics: {target: test/acc/top1, x: test/acc/topp1}\n'
+    plan = finished(tmp_path, text)
+    cell = plan.work_dir / 'GMP/A/seed-0'
+    (cell / 'test.json').unlink()
+    (cell / 'failure.json').write_text('{"stage": "test", "code": 1}')
+    shown = write_report(collect_results(plan, list_cells(plan)))
+    text = shown[2].read_text()
+    assert (
+        '1 cells FAILED; the tables hold what they did before: GMP/A' in text
+    )
+    assert 'No finished cell reports test/acc/topp1 (x).' in text
+
+
+def test_a_heat_map_has_no_number_from_a_part_of_its_runs(tmp_path):
+    text = PLAN.replace(
+        'GMP: gmp_{target}.py',
+        f'GMP: {{config: "gmp_{{target}}.py", {SWEEP}}}',
+    )
+    plan = finished(tmp_path, text)
+    whole = write_report(collect_results(plan, list_cells(plan)))[3]
+    assert '<!-- 75.5 -->' in whole.read_text()
+    for path in plan.work_dir.glob('GMP/A/a=*/*/test.json'):
+        path.unlink()
+    part = write_report(collect_results(plan, list_cells(plan)))[3]
+    assert 'Sensitivity of GMP' not in part.read_text()
 
 
 @pytest.mark.parametrize(

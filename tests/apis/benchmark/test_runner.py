@@ -11,7 +11,7 @@ from mmgmp.apis.benchmark import (
     collect_results,
     list_cells,
 )
-from mmgmp.apis.benchmark.cell_state import State
+from mmgmp.apis.benchmark.cell_state import State, lock
 from mmgmp.apis.benchmark.commands import evaluation_command
 from mmgmp.apis.benchmark.plan import Choice
 
@@ -43,6 +43,13 @@ def wait_for(condition, seconds=20):
     while not condition():
         assert time.monotonic() < deadline, 'it did not happen in time'
         time.sleep(0.02)
+
+
+def holder(toy, cell):
+    """Process that holds a cell; it may run before its number is noted."""
+    lock_file = toy / f'runs/{cell}/.lock'
+    wait_for(lock_file.read_text)
+    return int(lock_file.read_text())
 
 
 def is_alive(pid):
@@ -135,9 +142,9 @@ def test_a_killed_runner_is_continued(toy):
     first = FORK.Process(target=runner(toy)[0].run)
     first.start()
     wait_for((toy / 'template/waiting').exists)
+    stray = holder(toy, 'ERM/A/seed-0')
     first.kill()
     first.join()
-    stray = int((toy / 'runs/ERM/A/seed-0/.lock').read_text())
     assert is_alive(stray)
 
     with pytest.raises(RuntimeError, match='1 cells were interrupted.*ERM/A'):
@@ -158,9 +165,9 @@ def test_a_killed_runner_whose_process_died_too(toy):
     first = FORK.Process(target=runner(toy)[0].run)
     first.start()
     wait_for((toy / 'template/waiting').exists)
+    stray = holder(toy, 'ERM/A/seed-0')
     first.kill()
     first.join()
-    stray = int((toy / 'runs/ERM/A/seed-0/.lock').read_text())
     os.killpg(stray, 9)
     (toy / 'template/slow').unlink()
     assert runner(toy, resume=True)[0].run()
@@ -172,7 +179,7 @@ def test_a_signal_stops_the_processes(toy):
     first = FORK.Process(target=runner(toy)[0].run)
     first.start()
     wait_for((toy / 'template/waiting').exists)
-    pid = int((toy / 'runs/ERM/H/seed-0/.lock').read_text())
+    pid = holder(toy, 'ERM/H/seed-0')
     first.terminate()
     first.join(20)
     assert first.exitcode not in (None, 0)
@@ -198,6 +205,48 @@ def test_cells_of_other_settings_are_refused(toy):
     plan = toy_plan(toy, overrides={'train_cfg.max_epochs': 3})
     with pytest.raises(ValueError, match='other settings in 8 files'):
         BenchmarkRunner(plan, toy_launch(toy))
+
+
+def test_mixed_precision_is_another_setting(toy):
+    runner(toy)[0].run()
+    with pytest.raises(ValueError, match='other settings in 8 files'):
+        BenchmarkRunner(toy_plan(toy, amp=True), toy_launch(toy))
+
+
+def test_another_choice_of_checkpoint_needs_the_choice_again(tmp_path):
+    plan = PLAN.replace('{H: h, A: a}', '{H: h}') + 'checkpoint: last\n'
+    toy = make_toy(tmp_path / 'toy', plan)
+    runner(toy)[0].run()
+    for path in (toy / 'runs').glob('*/H/*/test.json'):
+        path.unlink()
+    (toy / 'plan.yml').write_text(plan.replace('last', 'best'))
+    with pytest.raises(ValueError, match='other settings in 4 .*train.json'):
+        runner(toy)
+
+
+def test_a_misspelt_parameter_is_refused(tmp_path):
+    plan = PLAN.replace(
+        'GMP: gmp_{target}.py',
+        'GMP: {config: "gmp_{target}.py", sweep: [{alpha: [0, 1]}]}',
+    )
+    plan += 'parameters: {alpha: optim_wraper.alpha}\n'
+    with pytest.raises(ValueError, match=r'alpha of methods.GMP must set a'):
+        runner(make_toy(tmp_path / 'toy', plan))
+
+
+def test_what_another_runner_saw_fail_is_not_retried(toy, monkeypatch):
+    """It fails between a look at the state and the claim of the cell."""
+    from mmgmp.apis.benchmark import runner as module
+
+    def late(folder):
+        if folder.name == 'seed-1' and not (folder / 'failure.json').exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / 'failure.json').write_text('{"code": 1}')
+        return lock(folder)
+
+    monkeypatch.setattr(module, 'lock', late)
+    assert not runner(toy)[0].run()
+    assert not [call for call in calls(toy) if 'seed-1' in call]
 
 
 def test_only_the_tested_checkpoint_is_kept_on_request(tmp_path):

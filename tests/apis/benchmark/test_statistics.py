@@ -17,6 +17,15 @@ numbers = st.lists(
 )
 
 
+def test_an_interval_computed_by_hand():
+    """Differences 1, 3, 5: mean 3, deviation 2, t(0.975, 2) = 4.30265."""
+    found = paired_difference({0: 3, 1: 5, 2: 7}, {2: 2, 0: 2, 1: 2})
+    half = 4.302653 * 2 / 3**0.5
+    assert (found.mean, found.n) == (3, 3)
+    assert found.low == pytest.approx(3 - half, abs=1e-5)
+    assert found.high == pytest.approx(3 + half, abs=1e-5)
+
+
 @given(numbers, st.integers(0, 100))
 def test_the_interval_is_that_of_the_paired_t_test(values, seed):
     other = np.random.default_rng(seed).uniform(0, 100, len(values))
