@@ -17,7 +17,7 @@ _KEYS = (
     'evaluations', 'metrics', 'compare_to', 'published', 'checkpoint',
     'keep', 'work_dir',
 )  # fmt: skip
-_METHOD_KEYS = ('config', 'overrides', 'space', 'sweep')
+_METHOD_KEYS = ('config', 'overrides', 'space', 'sweep', 'compare_to')
 _SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle')
 
 
@@ -45,12 +45,15 @@ class Method:
         space: Search range by parameter: ``[low, high]`` or
             ``{'choices': [...]}``.
         sweep: Grids of parameter values, each trained in full.
+        compare_to: Methods that this one is compared with; None takes those
+            of the plan.
     """
 
     config: str
     overrides: Overrides = field(default_factory=dict)
     space: Mapping[str, Any] = field(default_factory=dict)
     sweep: tuple[Mapping[str, list[Any]], ...] = ()
+    compare_to: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,10 @@ def load_plan(
     compare_to = tuple(raw.get('compare_to', ()))
     for name in compare_to:
         _check_choice('compare_to', name, tuple(methods))
+    for row, method in methods.items():
+        for name in method.compare_to or ():
+            others = tuple(other for other in methods if other != row)
+            _check_choice(f'methods.{row}.compare_to', name, others)
     for key, known in (
         ('checkpoint', ('best', 'last')),
         ('keep', ('all', 'best')),
@@ -228,11 +235,13 @@ def _method(name: str, value: Any) -> Method:
     space = value.get('space', {})
     for parameter, span in space.items():
         _check_span(f'methods.{name}.space.{parameter}', span)
+    own = value.get('compare_to')
     return Method(
         value['config'],
         flatten(value.get('overrides', {})),
         space,
         tuple(value.get('sweep', ())),
+        None if own is None else tuple(own),
     )
 
 

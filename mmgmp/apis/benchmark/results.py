@@ -203,7 +203,8 @@ def _differences(
     by_method: Mapping[str, Mapping[str, Mapping[int, float]]],
 ) -> dict[str, dict[str, Difference]]:
     differences: dict[str, dict[str, Difference]] = {}
-    others = plan.compare_to
+    own = plan.methods[method].compare_to
+    others = plan.compare_to if own is None else own
     if method in others:  # a pair is shown once
         others = others[: others.index(method)]
     for other in others:

@@ -142,6 +142,11 @@ def test_a_plan_may_be_written_in_python(tmp_path):
         ('corpus: toys', '', 'corpus must be in the plan'),
         ('[ERM]', '[AGM]', r"compare_to must be one of \['ERM', 'GMP'\]"),
         (
+            'GMP: gmp_{target}.py',
+            'GMP: {config: a.py, compare_to: [GMP]}',
+            r"methods.GMP.compare_to must be one of \['ERM'\], got 'GMP'",
+        ),
+        (
             'ERM: erm_{target}.py',
             'ERM: {config: a.py, space: {x: 1}}',
             r'methods.ERM.space.x must be \[low, high\]',

@@ -306,3 +306,15 @@ def test_published_averages_agree_with_their_targets():
         for values in table['rows'].values():
             means = [v[0] for v in values[:3]]
             assert values[3] == pytest.approx(np.mean(means), abs=0.011)
+
+
+def test_a_method_may_have_comparisons_of_its_own(tmp_path):
+    text = PLAN.replace('compare_to: [ERM]', 'compare_to: []').replace(
+        'GMP: gmp_{target}.py',
+        "GMP: {config: 'gmp_{target}.py', compare_to: [ERM]}",
+    )
+    toy = make_toy(tmp_path / 'toy', text)
+    plan = toy_plan(toy)
+    BenchmarkRunner(plan, toy_launch(toy), slots=[{}]).run()
+    (table,) = collect_results(plan, list_cells(plan)).tables[:1]
+    assert [list(row.differences) for row in table.rows] == [[], ['ERM']]
