@@ -66,8 +66,9 @@ def _run(
         yield from _show(results, len(jobs), title)
     finally:
         # An interrupt may come before the first result is waited for; what
-        # is not cancelled would all run at exit.
-        pool.shutdown(wait=False, cancel_futures=True)
+        # is not cancelled would all run at exit. Not waiting would let the
+        # pool be collected before its thread has cancelled anything.
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _start(workers: int) -> ProcessPoolExecutor:
@@ -92,7 +93,7 @@ def _collect(
     except BrokenProcessPool:
         pass
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)
     for job in futures.values():
         with _start(1) as single:
             try:
