@@ -2,6 +2,7 @@
 
 from mmgmp.structures.batch import MultiModalBatch
 from mmgmp.structures.hook_protocols import EncodingModel, LossBlender
+from mmgmp.structures.loss_report import REPORT, LossReport
 from mmgmp.structures.signals import (
     BatchSignals,
     Coefficients,
@@ -16,11 +17,13 @@ from mmgmp.structures.task_losses import (
 from mmgmp.structures.teacher import TeachableModel, Teacher
 
 __all__ = [
+    'REPORT',
     'BatchSignals',
     'Coefficients',
     'EncodingModel',
     'GradientProducts',
     'LossBlender',
+    'LossReport',
     'MultiModalBatch',
     'Task',
     'TaskLosses',

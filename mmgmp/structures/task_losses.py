@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import Parameter
 
@@ -119,6 +120,17 @@ class TaskLosses:
     def modalities(self) -> tuple[str, ...]:
         """Modality names in the order of the encoders."""
         return tuple(self.encoder_parameters)
+
+    def attached(self) -> dict[Task, Tensor]:
+        """Return the losses that have something to differentiate."""
+        if self.num_samples == 0:
+            return {}  # a mean over no samples is NaN
+        return {t: x for t, x in self.losses.items() if x.requires_grad}
+
+    def sum_of(self, tasks: Iterable[Task] = tuple(Task)) -> Tensor:
+        """Sum the attached losses of some tasks, 0-dim."""
+        attached = self.attached()
+        return torch.stack([attached[t] for t in tasks if t in attached]).sum()
 
 
 def attach_task_losses(loss: Tensor, task_losses: TaskLosses) -> Tensor:

@@ -129,7 +129,7 @@ class AmpTaskGradientOptimWrapper(TaskGradientOptimWrapper):
         return scaled
 
     def _unit_loss_scale(self) -> Tensor | float:
-        one = torch.ones((), device=self._device)
+        one = torch.ones((), device=self._groups.flat[0].device)
         scale: Tensor = self.loss_scaler.scale(one)
         return scale
 

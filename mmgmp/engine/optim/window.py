@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
+from mmengine.dist import get_world_size
+from mmengine.logging import print_log
 from torch import Tensor
 from torch.nn import Parameter
 
 from mmgmp.engine.optim.encoder_groups import EncoderGroups
 from mmgmp.engine.optim.gradients import Gradients, by_dtype
-from mmgmp.engine.optim.reduction import GradientReduction, HostCopy
-from mmgmp.structures import Coefficients, Task
+from mmgmp.engine.optim.reduction import GradientReduction
+from mmgmp.structures import Task
 
 
 class Window:
@@ -47,12 +50,6 @@ class Window:
         self.sizes: list[int] = []
         #: Groups of tasks that had a loss.
         self.seen: set[Task] = set()
-        #: Whether any rank has seen each group, on its way to the host.
-        self.group_flags: HostCopy | None = None
-        #: This rank's share of the samples.
-        self.rank_weight = torch.ones(())
-        #: Factors before projection, where there was one.
-        self.modulated: Coefficients | None = None
         self._divisor = 1
 
     def add(
@@ -179,3 +176,59 @@ class Window:
                 continue
             for parameter, gradient in zip(parameters, restored, strict=True):
                 parameter.grad = gradient
+
+
+def save_window(
+    window: Window,
+    groups: EncoderGroups,
+    optimizer: torch.optim.Optimizer,
+    inner_count: int,
+    counts: int,
+) -> dict[str, Any] | None:
+    """Return an unfinished window for a checkpoint; None if there is none."""
+    if not window.sizes:
+        return None
+    if get_world_size() > 1:
+        print_log(
+            'This checkpoint is written within an accumulation window; '
+            'the gradients of the other ranks are not in it. Resuming '
+            'leaves out its micro-batches: save every multiple of '
+            f'accumulative_counts={counts} iterations',
+            logger='current',
+            level=logging.WARNING,
+        )
+        return None
+    return {
+        'inner_count': inner_count,
+        **window.state_dict(groups, _positions(optimizer)),
+    }
+
+
+def restore_window(
+    window: Window,
+    saved: Mapping[str, Any],
+    groups: EncoderGroups,
+    optimizer: torch.optim.Optimizer,
+    inner_count: int,
+    counts: int,
+) -> None:
+    """Go on with what :func:`save_window` returned, if it fits."""
+    gathered = inner_count % counts
+    if gathered == len(saved['sizes']) and get_world_size() == 1:
+        window.load_state_dict(saved, groups, _positions(optimizer))
+        return
+    print_log(
+        'The accumulation window of the checkpoint does not fit '
+        f'accumulative_counts={counts} and '
+        f'{get_world_size()} ranks; its micro-batches are left out',
+        logger='current',
+        level=logging.WARNING,
+    )
+
+
+def _positions(optimizer: torch.optim.Optimizer) -> dict[int, int]:
+    """Number the optimizer's parameters, as its own state does."""
+    parameters = [
+        p for group in optimizer.param_groups for p in group['params']
+    ]
+    return {id(p): index for index, p in enumerate(parameters)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,28 +28,23 @@ from mmgmp.models.recognizers.requirements import (
 )
 from mmgmp.registry import MODELS
 from mmgmp.structures import (
+    REPORT,
+    LossReport,
     MultiModalBatch,
     Task,
-    TaskLosses,
     Teacher,
-    attach_task_losses,
 )
+from mmgmp.structures.loss_report import loss_name
 from mmgmp.utils.modality_order import trained_order
 
 Inputs = Mapping[str, Tensor]
 Config = Mapping[str, Any]
 
-_SIDES = {
-    Task.CLASSIFICATION: 'semantic_confidence',
-    Task.DOMAIN: 'domain_confidence',
-}
 _CONTRIBUTIONS = {
     'masked': 'MaskedContribution',
     'shapley': 'ShapleyContribution',
     'unimodal': 'UnimodalContribution',
 }
-_FEATURE = '_feature'
-_STATISTIC = '_statistic'
 
 
 @MODELS.register_module()
@@ -325,7 +320,7 @@ class AudioVisualRecognizer(BaseModel):
 
     def loss(
         self, inputs: Inputs, data_samples: list[ActionDataSample]
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Any]:
         """Return losses by task, confidences and values to log.
 
         Args:
@@ -337,19 +332,26 @@ class AudioVisualRecognizer(BaseModel):
             0-dim values.
         """
         batch = self.forward_plan.run(self, inputs, data_samples)
-        losses = {}
+        terms: dict[Task, dict[str, Tensor]] = {}
         if not any(method.replaces_cls_loss for method in self.methods):
-            losses['loss_cls'] = self.cls_head.loss(batch.logits, batch.labels)
+            loss = self.cls_head.loss(batch.logits, batch.labels)
+            terms[Task.CLASSIFICATION] = {'': loss}
         if self.domain_head is not None and batch.domain_logits is not None:
-            losses['loss_domain'] = self.domain_head.loss(
+            loss = self.domain_head.loss(
                 batch.domain_logits, batch.domain_labels
             )
-        losses.update(self._method_losses(batch))
-        losses.update(self._log_values(batch))
-        losses.update(self._confidences(batch))
-        losses.update(self._statistics(batch))
-        losses.update({f'{_FEATURE}_{m}': x for m, x in batch.outputs.items()})
-        return losses
+            terms[Task.DOMAIN] = {'': loss}
+        for tagged in self._method_terms(batch):
+            for task, named in tagged.items():
+                _add_terms(terms.setdefault(task, {}), task, named)
+        return LossReport(
+            terms,
+            self._confidences(batch),
+            # Then an encoder's feature is not the only way to its parameters.
+            {} if self._has_heads else batch.outputs,
+            self._statistics(batch),
+            self._log_values(batch),
+        ).as_losses()
 
     def predict(
         self, inputs: Inputs, data_samples: list[ActionDataSample]
@@ -381,7 +383,7 @@ class AudioVisualRecognizer(BaseModel):
         return data_samples
 
     def parse_losses(
-        self, losses: dict[str, Tensor]
+        self, losses: dict[str, Any]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Sum the losses, and attach their parts to the sum.
 
@@ -391,44 +393,8 @@ class AudioVisualRecognizer(BaseModel):
         Returns:
             The sum with attached ``TaskLosses``, and detached values to log.
         """
-        by_task: dict[Task, list[Tensor]] = {}
-        logged: dict[str, Tensor] = {}
-        for name, value in losses.items():
-            if name.startswith('_'):
-                continue
-            mean = value.mean()
-            logged[name] = mean.detach()
-            if name.startswith('loss_'):
-                by_task.setdefault(Task(name.split('_')[1]), []).append(mean)
-        task_losses = {
-            task: terms[0] if len(terms) == 1 else torch.stack(terms).sum()
-            for task, terms in by_task.items()
-        }
-        total: Tensor = sum(
-            list(task_losses.values())[1:],
-            start=next(iter(task_losses.values())),
-        )
-        confidences = {
-            task: {m: losses[f'{side}_{m}'] for m in self.modalities}
-            for task, side in _SIDES.items()
-            if f'{side}_{self.modalities[0]}' in losses
-        }
-        attach_task_losses(
-            total,
-            TaskLosses(
-                task_losses,
-                self.trainable_encoder_parameters(),
-                confidences,
-                features={
-                    m: losses[f'{_FEATURE}_{m}']
-                    for m in self.modalities
-                    if f'{_FEATURE}_{m}' in losses and not self._has_heads
-                },
-                statistics=_collect_statistics(losses),
-                feedback=self._receive,
-            ),
-        )
-        return total, {'loss': total.detach(), **logged}
+        report: LossReport = losses[REPORT]
+        return report.parse(self.trainable_encoder_parameters(), self._receive)
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any
@@ -557,8 +523,10 @@ class AudioVisualRecognizer(BaseModel):
         with torch.autocast(logits.device.type, enabled=False):
             return [method.teach(features, logits) for method in self.methods]
 
-    def _method_losses(self, batch: MultiModalBatch) -> dict[str, Tensor]:
-        """Losses of all methods by log key, in full precision."""
+    def _method_terms(
+        self, batch: MultiModalBatch
+    ) -> Iterator[Mapping[Task, Mapping[str, Tensor]]]:
+        """Losses of each method, in full precision."""
         taught: Sequence[Mapping[str, Tensor]] = [{}] * len(self.methods)
         if any(method.needs_teacher for method in self.methods):
             if self._teacher is None:
@@ -568,29 +536,19 @@ class AudioVisualRecognizer(BaseModel):
                 )
             if self._teacher.is_ready:
                 taught = self._teacher.teach(batch.inputs)
-        losses: dict[str, Tensor] = {}
         for method, told in zip(self.methods, taught, strict=True):
             with torch.autocast(batch.logits.device.type, enabled=False):
-                tagged = method.losses(replace(batch, teacher=told))
-            for task, terms in tagged.items():
-                for name, value in terms.items():
-                    key = f'loss_{task.value}_{name}'
-                    if key in losses:
-                        raise ValueError(
-                            f'model.methods return two terms {key!r}; leave '
-                            'one of the two methods out'
-                        )
-                    losses[key] = value
-        return losses
+                yield method.losses(replace(batch, teacher=told))
 
-    def _statistics(self, batch: MultiModalBatch) -> dict[str, Tensor]:
+    def _statistics(
+        self, batch: MultiModalBatch
+    ) -> dict[str, Mapping[str, Tensor]]:
         """Per-sample numbers of the methods, for gradient strategies."""
         with torch.autocast(batch.logits.device.type, enabled=False):
             return {
-                f'{_STATISTIC}/{name}/{modality}': value
+                name: by_modality
                 for method in self.methods
                 for name, by_modality in method.statistics(batch).items()
-                for modality, value in by_modality.items()
             }
 
     def _receive(self, feedback: Mapping[str, Tensor]) -> None:
@@ -610,7 +568,9 @@ class AudioVisualRecognizer(BaseModel):
             )
         return values
 
-    def _confidences(self, batch: MultiModalBatch) -> dict[str, Tensor]:
+    def _confidences(
+        self, batch: MultiModalBatch
+    ) -> dict[Task, dict[str, Tensor]]:
         """Probability of the true label in each modality's share."""
         confidences = {}
         features = batch.clean_features or batch.features
@@ -625,13 +585,13 @@ class AudioVisualRecognizer(BaseModel):
                 shares = batch.unimodal_domain_logits
             if not shares:
                 shares = self._share(task, features, batch.unimodal_logits)
-            for modality, share in shares.items():
-                confidences[f'{_SIDES[task]}_{modality}'] = (
-                    share.detach()
-                    .softmax(1)
-                    .gather(1, labels[:, None])
-                    .squeeze(1)
-                )
+            confidences[task] = {
+                modality: share.detach()
+                .softmax(1)
+                .gather(1, labels[:, None])
+                .squeeze(1)
+                for modality, share in shares.items()
+            }
         return confidences
 
     def _share(
@@ -796,15 +756,16 @@ def _gather(data_samples: Iterable[ActionDataSample], field: str) -> Tensor:
     return torch.cat([sample.get(field) for sample in data_samples])
 
 
-def _collect_statistics(
-    losses: Mapping[str, Tensor],
-) -> dict[str, dict[str, Tensor]]:
-    statistics: dict[str, dict[str, Tensor]] = {}
-    for key, value in losses.items():
-        if key.startswith(f'{_STATISTIC}/'):
-            _, name, modality = key.split('/')
-            statistics.setdefault(name, {})[modality] = value
-    return statistics
+def _add_terms(
+    own: dict[str, Tensor], task: Task, named: Mapping[str, Tensor]
+) -> None:
+    twice = set(own) & set(named)
+    if twice:
+        raise ValueError(
+            f'model.methods return two terms {loss_name(task, min(twice))!r}; '
+            'leave one of the two methods out'
+        )
+    own.update(named)
 
 
 def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:

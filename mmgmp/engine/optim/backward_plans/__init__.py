@@ -1,0 +1,46 @@
+"""How the losses of a window become one gradient per encoder."""
+
+from __future__ import annotations
+
+from mmgmp.engine.optim.backward_plans.base_plan import BackwardPlan
+from mmgmp.engine.optim.backward_plans.feature_plan import FeaturePlan
+from mmgmp.engine.optim.backward_plans.modality_plan import ModalityPlan
+from mmgmp.engine.optim.backward_plans.task_plan import TaskPlan
+from mmgmp.engine.optim.combine_rule import CombineRule
+
+__all__ = ['BackwardPlan', 'FeaturePlan', 'ModalityPlan', 'TaskPlan', 'choose']
+
+LEVELS = ('parameter', 'feature')
+
+
+def choose(
+    rule: CombineRule, level: str, accumulative_counts: int
+) -> type[BackwardPlan]:
+    """Choose by the strategy alone.
+
+    It must not depend on a rank's batch: every rank has to join the same
+    collectives in the same order.
+    """
+    if level not in LEVELS:
+        raise ValueError(
+            f'level must be one of {list(LEVELS)}, got {level!r}; set '
+            'optim_wrapper.level'
+        )
+    if level == 'feature' and accumulative_counts > 1:
+        raise ValueError(
+            "level='feature' decides within one forward pass and allows "
+            f'no gradient accumulation, got accumulative_counts='
+            f"{accumulative_counts}; use optim_wrapper.level='parameter'"
+        )
+    if len(rule.task_groups) == 1:
+        return TaskPlan
+    if level == 'feature':
+        if rule.acts_on_tensors:
+            raise ValueError(
+                f"level='feature' knows no single tensors, which modulation="
+                f'{type(rule.modulation).__name__} needs; use '
+                "optim_wrapper.level='parameter'"
+            )
+        return FeaturePlan
+    is_linear = rule.projection is None and not rule.acts_on_tensors
+    return ModalityPlan if is_linear and accumulative_counts == 1 else TaskPlan

@@ -1,0 +1,85 @@
+"""The interface of a backward plan."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from mmgmp.engine.optim.combine_rule import CombineRule
+from mmgmp.engine.optim.encoder_groups import EncoderGroups
+from mmgmp.engine.optim.gradients import (
+    Gradients,
+    accumulation_dtype,
+    inner_product,
+    squared_norm,
+)
+from mmgmp.engine.optim.observation import Boundary
+from mmgmp.engine.optim.window import Window
+from mmgmp.structures import GradientProducts, Task, TaskLosses
+
+
+class BackwardPlan(ABC):
+    """Turns the losses of a window into one gradient per encoder parameter.
+
+    Heads and fusion layers get their ordinary gradient in ``.grad``.
+
+    Args:
+        rule: The decision.
+        groups: The encoders' parameters.
+        scale: Scales a loss before it is differentiated.
+        unit: Gives the factor by which gradients are too large.
+    """
+
+    def __init__(
+        self,
+        rule: CombineRule,
+        groups: EncoderGroups,
+        scale: Callable[[Tensor], Tensor],
+        unit: Callable[[], Tensor | float],
+    ) -> None:
+        self.rule = rule
+        self.groups = groups
+        self.scale = scale
+        self.unit = unit
+
+    @abstractmethod
+    def add(
+        self,
+        loss: Tensor,
+        tasks: TaskLosses,
+        window: Window,
+        boundary: Boundary | None,
+    ) -> None:
+        """Differentiate one micro-batch.
+
+        Args:
+            loss: Sum of the task losses.
+            tasks: The task losses.
+            window: Where gradients are gathered.
+            boundary: Given with the last micro-batch of the window only.
+        """
+
+    @abstractmethod
+    def combined(self, window: Window, boundary: Boundary) -> Gradients:
+        """Return the encoders' gradients, equal on all ranks."""
+
+    def products(
+        self, gradients: Mapping[Task, Gradients], parts: Sequence[slice]
+    ) -> GradientProducts:
+        """Inner products of the compared gradients for each modality."""
+        absent: Gradients = [None] * max(part.stop for part in parts)
+        g_c, g_d = (gradients.get(task, absent) for task in self.rule.pair)
+        device = self.groups.flat[0].device
+        dtype = accumulation_dtype(device)
+        rows = [
+            torch.stack([value.to(device, dtype) for value in values])
+            for values in (
+                [squared_norm(g_c[part]) for part in parts],
+                [squared_norm(g_d[part]) for part in parts],
+                [inner_product(g_c[part], g_d[part]) for part in parts],
+            )
+        ]
+        return GradientProducts(*rows)

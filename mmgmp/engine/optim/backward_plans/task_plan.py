@@ -1,0 +1,125 @@
+"""One backward pass per group of tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mmengine.dist import get_world_size
+from torch import Tensor
+
+from mmgmp.engine.optim.backward_plans.base_plan import BackwardPlan
+from mmgmp.engine.optim.gradients import (
+    Gradients,
+    add_,
+    backward_into,
+    scale_,
+)
+from mmgmp.engine.optim.observation import Boundary
+from mmgmp.engine.optim.reduction import GradientReduction
+from mmgmp.engine.optim.window import Window
+from mmgmp.structures import Coefficients, Task, TaskLosses
+
+
+class TaskPlan(BackwardPlan):
+    """Keeps the gradients of the tasks apart until the end of the window."""
+
+    def add(
+        self,
+        loss: Tensor,
+        tasks: TaskLosses,
+        window: Window,
+        boundary: Boundary | None,
+    ) -> None:
+        """Differentiate one micro-batch; see the base class."""
+        attached = tasks.attached()
+        present = [
+            group
+            for group in self.rule.task_groups
+            if any(task in attached for task in group)
+        ]
+        absent: Gradients = [None] * len(self.groups.flat)
+        for index, group in enumerate(self.rule.task_groups):
+            key = group[0]
+            if group in present:
+                window.gradients[key] = backward_into(
+                    self.scale(
+                        loss if len(present) == 1 else tasks.sum_of(group)
+                    ),
+                    self.groups.flat,
+                    window.gradients.get(key, list(absent)),
+                    self.groups.others,
+                    retain_graph=group != present[-1],
+                )
+            if boundary is None:
+                continue
+            if key in window.gradients:
+                window.even_out(window.gradients[key])
+            flags = boundary.group_flags
+            if flags is not None and flags.tolist()[index] > 0:
+                # Overlaps the differentiation of the next group.
+                window.reductions[key] = GradientReduction(
+                    self.groups.flat,
+                    window.gradients.get(key, list(absent)),
+                    boundary.rank_weight,
+                )
+
+    def combined(self, window: Window, boundary: Boundary) -> Gradients:
+        """Fold the task gradients into one, in place; see the base class."""
+        if get_world_size() > 1:
+            # In the order of the groups, so that every rank adds up alike.
+            window.gradients = {
+                key: reduction.wait()
+                for key, reduction in window.reductions.items()
+            }
+        rule, signals, modulated = self.rule, boundary.signals, None
+        if all(task in window.gradients for task in rule.pair):
+            products = self.products(window.gradients, self.groups.parts)
+            weights, modulated = rule.decide(products, signals, self.unit())
+        else:
+            weights = rule.coefficients(signals)
+        rule.inspect(self.groups, window.gradients, signals)
+        unpaired = self._unpaired(window.gradients, modulated)
+        total: Gradients = [None] * len(self.groups.flat)
+        for task in list(window.gradients):
+            gradients = window.gradients.pop(task)
+            if rule.parts:
+                self._scale(gradients, task, weights, modulated, unpaired)
+            total = add_(total, gradients)
+        return total
+
+    def _scale(
+        self,
+        gradients: Gradients,
+        task: Task,
+        weights: Coefficients,
+        modulated: Coefficients | None,
+        unpaired: set[int],
+    ) -> None:
+        for index, part in enumerate(self.groups.parts):
+            scaled = self.rule.selected(self.groups, part, gradients)
+            alone = [g for g in scaled if id(g) in unpaired]
+            paired = [g for g in scaled if id(g) not in unpaired]
+            if paired:
+                scale_(paired, weights.of(task)[index])
+            if alone and modulated is not None:
+                scale_(alone, modulated.of(task)[index])
+
+    def _unpaired(
+        self,
+        gradients: Mapping[Task, Gradients],
+        modulated: Coefficients | None,
+    ) -> set[int]:
+        """Ids of compared gradients that the projection leaves out."""
+        projection = self.rule.projection
+        if (
+            projection is None
+            or not projection.keeps_unpaired
+            or modulated is None
+        ):
+            return set()
+        pairs = zip(*(gradients[t] for t in self.rule.pair), strict=True)
+        return {
+            id(first if second is None else second)
+            for first, second in pairs
+            if (first is None) is not (second is None)
+        }
