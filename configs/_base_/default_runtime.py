@@ -24,8 +24,9 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
+    task_gradient=dict(type='TaskGradientHook'),
+    exact_resume=dict(type='ExactResumeHook'),
 )
-custom_hooks = [dict(type='TaskGradientHook'), dict(type='ExactResumeHook')]
 
 env_cfg = dict(
     cudnn_benchmark=False,
