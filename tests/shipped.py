@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmgmp.utils.protocol import resolve_protocol
 
 ROOT = Path(__file__).resolve().parents[1]
 
 #: GMP on the small synthetic corpus; the target is "human".
-GMP = ROOT / (
-    'configs/gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
+GMP = ROOT / 'configs/gmp/gmp_mini-hac.py'
+#: All configs that can be trained.
+LEAVES = sorted(
+    path
+    for path in (ROOT / 'configs').rglob('*.py')
+    if '_base_' not in path.parts
 )
+
+
+def load(path: Path = GMP, **options: Any) -> Config:
+    """Read a config, set keys of its protocol, and write the protocol out."""
+    config = Config.fromfile(path)
+    config.merge_from_dict({f'protocol.{k}': v for k, v in options.items()})
+    return resolve_protocol(config)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mmgmp.registry import MODELS
 from mmgmp.utils.modality_order import restore_encoders, trained_order
+from mmgmp.utils.protocol import resolve_protocol
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,7 @@ def extract_features(
     Returns:
         The features, in the order of the splits.
     """
+    config = resolve_protocol(config)
     init_default_scope(config.get('default_scope', 'mmaction'))
     state = torch.load(checkpoint, map_location='cpu', weights_only=True)
     order = trained_order(state['state_dict'])

@@ -24,6 +24,7 @@ from mmgmp.utils.modality_order import (
     restore_pipeline,
     trained_order,
 )
+from mmgmp.utils.protocol import resolve_protocol
 from mmgmp.visualization.prediction_video import write_prediction_video
 
 
@@ -245,11 +246,13 @@ class MMGMPInferencer(BaseInferencer):
         self, cfg: Any, weights: str | None, device: str = 'cpu'
     ) -> Any:
         if weights is None:
+            _write_out(cfg)
             return super()._init_model(cfg, weights, device)
         state = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
         if not cfg:
             text = state['message_hub']['runtime_info']['cfg']
             cfg.update(Config.fromstring(text, file_format='.py')._cfg_dict)
+        _write_out(cfg)
         # Assigned, as updating a dict in place keeps its order.
         cfg.model['encoders'] = restore_encoders(
             cfg.model.encoders, trained_order(state.get('state_dict', state))
@@ -272,6 +275,12 @@ class MMGMPInferencer(BaseInferencer):
 
     def _init_visualizer(self, cfg: Any) -> None:  # noqa: ARG002
         return None
+
+
+def _write_out(cfg: Any) -> None:
+    """Resolve a protocol in place, for the pipeline to find it, too."""
+    for key, value in resolve_protocol(cfg).items():
+        cfg[key] = value
 
 
 @contextmanager

@@ -29,9 +29,11 @@ import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
+
+_AnyConfig = TypeVar('_AnyConfig', Config, ConfigDict)
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _NEEDED = ('domains', 'target', 'modalities', 'num_classes')
@@ -152,7 +154,7 @@ def read_protocol(values: Mapping[str, Any], order: Sequence[str]) -> Protocol:
     )
 
 
-def resolve_protocol(config: Config) -> Config:
+def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
     """Write ``protocol`` out into the data loaders, the model and the rest.
 
     Args:
@@ -195,7 +197,8 @@ def resolve_protocol(config: Config) -> Config:
     _write_model(model, protocol)
     if config.get('test_dataloader') is not None:
         _write_tests(config, protocol, written)
-    stem = Path(config.filename or '').stem
+    is_file = isinstance(config, Config) and config.filename
+    stem = Path(config.filename).stem if is_file else ''
     if config.get('work_dir') == f'./work_dirs/{stem}':
         # The stock scripts' default knows the file, not what is unseen.
         config['work_dir'] += f'/{protocol.name}'
@@ -381,7 +384,7 @@ def _fill_in(part: Any, counts: Mapping[str, int], where: str) -> None:
 
 
 def _write_tests(
-    config: Config, protocol: Protocol, written: Mapping[str, Any]
+    config: Any, protocol: Protocol, written: Mapping[str, Any]
 ) -> None:
     """Damage what is tested, and choose what is reported."""
     loader = config['test_dataloader']

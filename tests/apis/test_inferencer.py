@@ -17,9 +17,9 @@ from mmgmp.apis import MMGMPInferencer
 from mmgmp.apis.clip_inputs import read_sound
 from mmgmp.registry import INFERENCERS, MODELS
 from mmgmp.testing.media import write_video
+from tests.shipped import GMP, load
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = 'gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
 CLASSES = ['sleeping', 'watching tv', 'eating', 'drinking', 'swimming',
            'running', 'opening door']  # fmt: skip
 RNG = np.random.default_rng(0)
@@ -55,7 +55,7 @@ def media(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    config = Config.fromfile(ROOT / 'configs' / NAME)
+    config = load()
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmaction'):
         model = MODELS.build(config.model)
@@ -169,9 +169,9 @@ def test_annotated_videos(inferencer, media, tmp_path):
 @pytest.mark.parametrize('is_dumped', [False, True])
 def test_the_config_may_be_given(is_dumped, checkpoint, inferencer, tmp_path):
     """A dumped one has its keys sorted, which must not swap the features."""
-    path = ROOT / 'configs' / NAME
+    path = GMP
     if is_dumped:
-        Config.fromfile(path).dump(tmp_path / 'dumped.py')
+        load().dump(tmp_path / 'dumped.py')
         path = tmp_path / 'dumped.py'
         encoders = Config.fromfile(path).model.encoders
         assert list(encoders) == ['audio', 'video']

@@ -22,25 +22,12 @@ _SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle')
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One value of a grid axis.
-
-    Args:
-        name: Fills the axis's placeholder in the config paths.
-        overrides: Config keys that it sets.
-    """
-
-    name: str
-    overrides: Overrides = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Method:
     """One row of the table.
 
     Args:
-        config: Path of the training config, relative to the plan, with
-            ``{target}`` and ``{modalities}`` where they differ.
+        config: Path of the training config, relative to the plan, with the
+            placeholders of the plan's ``names``.
         overrides: Config keys that it sets.
         space: Search range by parameter: ``[low, high]`` or
             ``{'choices': [...]}``.
@@ -85,16 +72,16 @@ class Plan:
         title: Heading of the report.
         corpus: Name of the measured corpus.
         synthetic: Whether the corpus is rendered, not recorded.
-        names: What fills further placeholders of the config paths.
+        names: What fills placeholders of the config paths.
         methods: Rows by name.
-        targets: Unseen domains by name; fill ``{target}``.
-        modalities: Modality sets by name; fill ``{modalities}``.
+        targets: Config keys that a target sets, by its name.
+        modalities: Config keys that a modality set sets, by its name.
         seeds: Training seeds, the same for all methods.
         overrides: Config keys set in every cell.
         parameters: Config keys by the short names used in ``space`` and
             ``sweep``.
         search: Hyper-parameter search, or None.
-        evaluations: Further test-time configs by name.
+        evaluations: Config keys of further tests, by their name.
         metrics: Reported numbers, ``<evaluation>/<metric>`` by heading;
             ``val`` is source validation and ``test`` the target.
         compare_to: Methods that all others are compared with, in pairs.
@@ -111,13 +98,13 @@ class Plan:
     synthetic: bool
     names: Mapping[str, str]
     methods: Mapping[str, Method]
-    targets: Mapping[str, Choice]
-    modalities: Mapping[str, Choice]
+    targets: Mapping[str, Overrides]
+    modalities: Mapping[str, Overrides]
     seeds: tuple[int, ...]
     overrides: Overrides
     parameters: Mapping[str, str]
     search: Search | None
-    evaluations: Mapping[str, Choice]
+    evaluations: Mapping[str, Overrides]
     metrics: Mapping[str, str]
     compare_to: tuple[str, ...]
     published: Mapping[str, Any]
@@ -180,7 +167,7 @@ def load_plan(
         ('keep', ('all', 'best')),
     ):
         _check_choice(key, raw.get(key, known[0]), known)
-    evaluations = _choices('evaluations', raw.get('evaluations', {}))
+    evaluations = _choices('evaluations', raw.get('evaluations', {}), None)
     reserved = sorted({'train', 'test', 'val', 'cell'} & set(evaluations))
     if reserved:
         raise ValueError(
@@ -201,8 +188,12 @@ def load_plan(
         synthetic=bool(raw.get('synthetic', False)),
         names={k: str(v) for k, v in raw.get('names', {}).items()},
         methods=methods,
-        targets=_choices('targets', raw['targets']),
-        modalities=_choices('modalities', raw.get('modalities', {'': ''})),
+        targets=_choices('targets', raw['targets'], 'protocol.target'),
+        modalities=_choices(
+            'modalities',
+            raw.get('modalities', {'': {'overrides': {}}}),
+            'protocol.modalities',
+        ),
         seeds=_seeds(raw.get('seeds', [0])),
         overrides={
             **flatten(raw.get('overrides', {})),
@@ -245,7 +236,10 @@ def _method(name: str, value: Any) -> Method:
     )
 
 
-def _choices(key: str, value: Any) -> dict[str, Choice]:
+def _choices(
+    key: str, value: Any, config_key: str | None
+) -> dict[str, Overrides]:
+    """Read an axis: a value is that of ``config_key``, or overrides."""
     if isinstance(value, (list, tuple)):
         value = {name: name for name in value}
     if not isinstance(value, Mapping):
@@ -255,13 +249,15 @@ def _choices(key: str, value: Any) -> dict[str, Choice]:
     choices = {}
     for name, item in value.items():
         if isinstance(item, Mapping):
-            _check_keys(f'{key}.{name}', item, ('name', 'overrides'))
-            choices[str(name)] = Choice(
-                str(item.get('name', name)),
-                flatten(item.get('overrides', {})),
-            )
+            _check_keys(f'{key}.{name}', item, ('overrides',))
+            choices[str(name)] = flatten(item.get('overrides', {}))
+        elif config_key is not None:
+            choices[str(name)] = flatten({config_key: item})
         else:
-            choices[str(name)] = Choice(str(item))
+            raise ValueError(
+                f'{key}.{name} must hold overrides, got {item!r}; for '
+                'example {overrides: {protocol.missing: [audio]}}'
+            )
     return choices
 
 

@@ -41,7 +41,7 @@ class ProtocolRunner(Runner):
         Raises:
             ValueError: If the protocol is none.
         """
-        config = cfg if isinstance(cfg, Config) else Config(dict(cfg))
+        config = cfg if isinstance(cfg, Config) else ConfigDict(cfg)
         return super().from_cfg(resolve_protocol(config))
 
     def wrap_model(

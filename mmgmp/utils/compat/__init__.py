@@ -7,11 +7,13 @@ can be deleted.
 
 from __future__ import annotations
 
+from mmgmp.utils.compat.cpu_processes import allow_cpu_processes
 from mmgmp.utils.compat.drn import supply_drn
 from mmgmp.utils.compat.mmcv import require_mmcv
 from mmgmp.utils.compat.safe_globals import allow_mmengine_checkpoints
 
 __all__ = [
+    'allow_cpu_processes',
     'allow_mmengine_checkpoints',
     'apply_compat',
     'require_mmcv',
@@ -31,3 +33,4 @@ def apply_compat() -> None:
     require_mmcv()
     supply_drn()
     allow_mmengine_checkpoints()
+    allow_cpu_processes()
