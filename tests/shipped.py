@@ -26,3 +26,20 @@ def load(path: Path = GMP, **options: Any) -> Config:
     config = Config.fromfile(path)
     config.merge_from_dict({f'protocol.{k}': v for k, v in options.items()})
     return resolve_protocol(config)
+
+
+def small(config: Config, data: Path, work_dir: Path) -> Config:
+    """Shrink the data to two batches and leave the rest as it is."""
+    config.work_dir = str(work_dir)
+    for part in ('train', 'val', 'test'):
+        loader = config[f'{part}_dataloader']
+        loader.num_workers = 0
+        loader.persistent_workers = False
+        loader.batch_size = 4
+        loader.dataset.data_root = str(data)
+        loader.dataset.indices = 8
+    config.train_cfg.max_epochs = 1
+    config.train_cfg.val_begin = 99  # hooks may read the validation data
+    config.default_hooks.checkpoint = None
+    config.default_hooks.logger.interval = 1
+    return config
