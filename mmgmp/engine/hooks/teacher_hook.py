@@ -72,7 +72,7 @@ class TeacherHook(EMAHook):
             if role not in _ROLES:
                 raise ValueError(
                     f'{key} of TeacherHook must be one of {list(_ROLES)}, '
-                    f'got {role!r}; correct custom_hooks'
+                    f'got {role!r}; correct default_hooks.teacher'
                 )
         super().__init__(
             ema_type,
@@ -121,7 +121,7 @@ class TeacherHook(EMAHook):
             runner.logger.warning(
                 f'TeacherHook: {key}={getattr(self, key)} is beyond the end '
                 f'of this training ({last}); nothing will be averaged or '
-                'taught. Lower it in custom_hooks or train longer'
+                'taught. Lower it in default_hooks.teacher or train longer'
             )
         if not self.is_ready:
             # MMEngine copied the model before it was initialised or loaded.
