@@ -26,7 +26,8 @@ def blocks() -> list[tuple[str, str]]:
 def save(text: str, folder: Path) -> None:
     """Write a Python block to the file that its first line names."""
     name = text.splitlines()[0].removeprefix('# ')
-    assert name.endswith(('.py', '.yml')), f'first line must name the file: {name}'
+    is_file = name.endswith(('.py', '.yml'))
+    assert is_file, f'first line must name the file: {name}'
     (folder / name).write_text(text)
 
 
@@ -89,11 +90,10 @@ def outputs(workplace) -> list[str]:
 
 def test_every_block_is_of_a_kind_that_is_run():
     languages = [language for language, _ in blocks()]
-    assert (
-        languages
-        == ['shell', 'python', *['shell'] * 2, *['python'] * 2]
-        + [*['shell'] * 2, 'yaml', 'shell']
-    )
+    assert languages == [
+        'shell', 'python', 'shell', 'shell', 'python', 'python',
+        'shell', 'shell', 'yaml', 'shell',
+    ]  # fmt: skip
 
 
 def test_sound_annotation_and_check(workplace, outputs):
