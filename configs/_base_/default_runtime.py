@@ -8,6 +8,8 @@ custom_imports = dict(
     allow_failed_imports=False,
 )
 default_scope = 'mmaction'
+# Writes the protocol out before anything is built (docs/configs.md).
+runner_type = 'ProtocolRunner'
 
 default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'),

@@ -5,19 +5,20 @@ the number of classes. :func:`resolve_protocol` writes it out into the data
 loaders, the model and the default work directory; what it returns is a plain
 config, and writing it out again changes nothing.
 
-=================  =======================================================
-``domains``        all domains of the corpus, in label order
-``target``         the unseen one, or a list of them
-``sources``        those trained on; None takes all others
-``modalities``     those that the model looks at
-``num_classes``    classes of the corpus
-``companions``     by modality: what is read with it when it is alone
-``missing``        a list of modalities that are absent at test time, or
-                   their stand-ins by name
-``corruption``     kind of damage by modality, and ``severity``; tests only
-``measure``        what a test reports besides or instead of accuracy
-``foreign``        options of the data set that is told from the corpus
-=================  =======================================================
+=====================  ===================================================
+``domains``            all domains of the corpus, in label order
+``target``             the unseen one, or a list of them
+``sources``            those trained on; None takes all others
+``modalities``         those that the model looks at
+``num_classes``        classes of the corpus
+``companions``         by modality: what is read with it when it is alone
+``missing``            a list of modalities that are absent at test time, or
+                       their stand-ins by name
+``corruption``         kind of damage by modality, and ``severity``; tests only
+``measure``            what a test reports besides or instead of accuracy
+``foreign``            options of the data set that is told from the corpus
+``allow_seen_target``  lets a target be among the sources, for an upper bound
+=====================  ===================================================
 
 Keys that are left out, or None, have no effect. Further keys are refused, so
 that a misspelt one cannot go unnoticed.
@@ -116,7 +117,8 @@ def read_protocol(values: Mapping[str, Any], order: Sequence[str]) -> Protocol:
     target = _names('target', values['target'], domains)
     others = [domain for domain in domains if domain not in target]
     sources = _names('sources', values.get('sources') or others, domains)
-    if not sources or not target or {*sources} & {*target}:
+    is_seen = {*sources} & {*target} and not values.get('allow_seen_target')
+    if not sources or not target or is_seen:
         raise ValueError(
             'protocol.sources and protocol.target must be different domains, '
             f'at least one each, of {domains}, got sources={sources} and '
@@ -195,6 +197,9 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
         if config.get(loader) is not None:
             _write_data(config[loader]['dataset'], loader, protocol, written)
     _write_model(model, protocol)
+    settings = (config.get('default_hooks') or {}).get('settings')
+    if values.get('allow_seen_target') is not None and settings:
+        settings['allow_seen_target'] = values['allow_seen_target']
     if config.get('test_dataloader') is not None:
         _write_tests(config, protocol, written)
     is_file = isinstance(config, Config) and config.filename

@@ -74,6 +74,16 @@ def test_what_cannot_be_is_refused(values, message):
         read(**values)
 
 
+def test_a_seen_target_must_be_allowed():
+    values = {'sources': ['a', 'b'], 'target': 'b'}
+    assert read(**values, allow_seen_target=True).sources == ['a', 'b']
+    config = Config.fromfile(GMP)
+    config.default_hooks.settings = {'type': 'SettingsCheckHook'}
+    config.merge_from_dict({'protocol.allow_seen_target': True})
+    hook = resolve_protocol(config).default_hooks.settings
+    assert hook.allow_seen_target is True
+
+
 def test_a_config_without_a_protocol_is_left_alone():
     config = Config({'a': 1})
     assert resolve_protocol(config) is config

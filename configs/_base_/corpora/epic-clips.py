@@ -5,7 +5,6 @@ _base_ = [
     '../schedules/adam_20e.py',
     '../default_runtime.py',
 ]
-runner_type = 'ProtocolRunner'
 protocol = dict(
     domains=['D1', 'D2', 'D3'],
     target='D1',

@@ -6,7 +6,6 @@ _base_ = [
     '../schedules/adam_20e.py',
     '../default_runtime.py',
 ]
-runner_type = 'ProtocolRunner'
 protocol = dict(
     domains=['human', 'animal', 'cartoon'],
     target='human',

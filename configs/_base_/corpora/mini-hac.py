@@ -5,7 +5,6 @@ _base_ = [
     '../schedules/adam_mini.py',
     '../default_runtime.py',
 ]
-runner_type = 'ProtocolRunner'
 protocol = dict(
     domains=['human', 'animal', 'cartoon'],
     target='human',
