@@ -51,6 +51,9 @@ def test_a_companion_is_read_only_with_a_modality_that_is_alone():
         ({'sources': ['a', 'b']}, r'must be different domains'),
         ({'target': ['a', 'b', 'c']}, r'at least one each'),
         ({'target': []}, r'at least one each'),
+        ({'sources': []}, r'at least one each'),
+        ({'target': 1}, r'target must be a name or a list of names, got 1'),
+        ({'modalities': [2]}, r'modalities must be a name or a list'),
         ({'sources': ['a', 'a']}, r'sources must name each once'),
         ({'domains': ['a', 'a', 'b']}, r'domains must name each once'),
         ({'modalities': ['smell']}, r'modalities must be among'),
@@ -61,7 +64,7 @@ def test_a_companion_is_read_only_with_a_modality_that_is_alone():
         ({'missing': ['flow']}, r'missing must be among'),
         ({'missing': ['video', 'audio']}, r'missing must leave one'),
         ({'corruption': {'flow': 'blur'}}, r'corruption must be among'),
-        ({'corruption': 'blur'}, r'must be a mapping by modality'),
+        ({'corruption': 'blur'}, r'corruption must be a mapping'),
         (
             {'modalities': ['video'], 'corruption': {'audio': 'wind'}},
             r'corruption must be among',

@@ -1,159 +1,26 @@
-"""Which domain is unseen and what is looked at, said once in a config.
-
-``protocol`` names the domains of a corpus, the unseen one, the modalities and
-the number of classes. :func:`resolve_protocol` writes it out into the data
-loaders, the model and the default work directory; what it returns is a plain
-config, and writing it out again changes nothing.
-
-=====================  ===================================================
-``domains``            all domains of the corpus, in label order
-``target``             the unseen one, or a list of them
-``sources``            those trained on; None takes all others
-``modalities``         those that the model looks at
-``num_classes``        classes of the corpus
-``companions``         by modality: what is read with it when it is alone
-``missing``            a list of modalities that are absent at test time, or
-                       their stand-ins by name
-``corruption``         kind of damage by modality, and ``severity``; tests only
-``measure``            what a test reports besides or instead of accuracy
-``foreign``            options of the data set that is told from the corpus
-``allow_seen_target``  lets a target be among the sources, for an upper bound
-=====================  ===================================================
-
-Keys that are left out, or None, have no effect. Further keys are refused, so
-that a misspelt one cannot go unnoticed.
-"""
+"""A protocol written out into the plain config that MMEngine builds from."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mmengine.config import Config, ConfigDict
 
+from mmgmp.utils.protocol.reading import (
+    DAMAGE,
+    Protocol,
+    read_mapping,
+    read_protocol,
+)
+
 _AnyConfig = TypeVar('_AnyConfig', Config, ConfigDict)
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-_NEEDED = ('domains', 'target', 'modalities', 'num_classes')
-_KNOWN = (
-    *_NEEDED, 'sources', 'companions', 'missing', 'corruption', 'measure',
-    'foreign', 'allow_seen_target', 'written',
-)  # fmt: skip
 _HEADS = ('cls_head', 'domain_head', 'unimodal_heads', 'methods')
-_DAMAGE = {'video': 'CorruptVideo', 'audio': 'CorruptAudio'}
-_MEASURES = ('misclassification', 'open_set', 'out_of_distribution')
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """A checked protocol, its defaults filled in.
-
-    Args:
-        sources: Domains to train on, in label order.
-        target: Unseen domains.
-        modalities: What the model looks at, in the model's order.
-        loads: What is read: these, and companions.
-        num_classes: Classes of the corpus.
-        missing: Stand-in by absent modality, tests only.
-        corruption: Kind of damage by modality, tests only.
-        severity: Of the damage, 1 to 5.
-        measure: What a test reports, None for accuracy.
-    """
-
-    sources: list[str]
-    target: list[str]
-    modalities: list[str]
-    loads: list[str]
-    num_classes: int
-    missing: dict[str, str]
-    corruption: dict[str, str]
-    severity: int
-    measure: str | None
-
-    @property
-    def name(self) -> str:
-        """Name of a folder: what is trained on, tested on and looked at."""
-        parts = [
-            '-'.join(self.sources),
-            'to',
-            '-'.join(self.target),
-            '-'.join(self.modalities),
-            *(f'no-{modality}' for modality in self.missing),
-            *(
-                f'{kind}-{modality}-{self.severity}'
-                for modality, kind in self.corruption.items()
-            ),
-            *([self.measure.replace('_', '-')] if self.measure else []),
-        ]
-        return '_'.join(parts)
-
-
-def read_protocol(values: Mapping[str, Any], order: Sequence[str]) -> Protocol:
-    """Check a protocol and fill in its defaults.
-
-    Args:
-        values: The config's ``protocol``.
-        order: Modalities that the model has encoders for, in its order.
-
-    Returns:
-        The protocol; domains and modalities in the order of the corpus and of
-        the model, however they were written.
-
-    Raises:
-        ValueError: If a key, domain or modality is unknown or named twice, a
-            target is among the sources, or there is no source or target.
-
-    Example:
-        >>> values = dict(domains=['a', 'b', 'c'], target='b', num_classes=2,
-        ...               modalities=['audio', 'video'])
-        >>> read_protocol(values, ['video', 'audio']).name
-        'a-c_to_b_video-audio'
-    """
-    _check_keys(values)
-    domains = _names('domains', values['domains'], values['domains'])
-    target = _names('target', values['target'], domains)
-    others = [domain for domain in domains if domain not in target]
-    sources = _names('sources', values.get('sources') or others, domains)
-    is_seen = {*sources} & {*target} and not values.get('allow_seen_target')
-    if not sources or not target or is_seen:
-        raise ValueError(
-            'protocol.sources and protocol.target must be different domains, '
-            f'at least one each, of {domains}, got sources={sources} and '
-            f'target={target}; set protocol.target alone to train on all '
-            'others'
-        )
-    modalities = _names('modalities', values['modalities'], order)
-    if not modalities:
-        raise ValueError(
-            f'protocol.modalities must name at least one of {list(order)}, '
-            'got none'
-        )
-    corruption = {k: v for k, v in _get(values, 'corruption').items() if v}
-    severity = corruption.pop('severity', 3)
-    _check_choices('corruption', corruption, [*_DAMAGE, 'severity'])
-    _check_choices('corruption', corruption, modalities)
-    measure = values.get('measure')
-    _check_choices('measure', [measure] if measure else [], _MEASURES)
-    num_classes = values['num_classes']
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(
-            'protocol.num_classes must be an integer >= 2, got '
-            f'{num_classes!r}; it is the number of classes of the corpus'
-        )
-    return Protocol(
-        sources,
-        target,
-        modalities,
-        _loads(modalities, _get(values, 'companions')),
-        num_classes,
-        _stand_ins(values.get('missing'), modalities),
-        corruption,
-        severity,
-        measure,
-    )
 
 
 def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
@@ -209,74 +76,6 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
         config['work_dir'] += f'/{protocol.name}'
     values['written'] = asdict(protocol)
     return config
-
-
-# -- reading ----------------------------------------------------------------
-
-
-def _check_keys(values: Mapping[str, Any]) -> None:
-    unknown = sorted(set(values) - set(_KNOWN))
-    lacking = [key for key in _NEEDED if values.get(key) is None]
-    if unknown or lacking:
-        raise ValueError(
-            f'protocol must have the keys {list(_NEEDED)} and may have '
-            f'{[key for key in _KNOWN if key not in (*_NEEDED, "written")]}, '
-            f'got {sorted(values)}; correct {unknown or lacking}'
-        )
-
-
-def _get(values: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = values.get(key) or {}
-    if not isinstance(value, Mapping):
-        raise ValueError(
-            f'protocol.{key} must be a mapping by modality, got {value!r}; '
-            f'for example protocol.{key}.audio=...'
-        )
-    return dict(value)
-
-
-def _names(key: str, value: Any, known: Sequence[str]) -> list[str]:
-    """Return different known names in the known order."""
-    names = [value] if isinstance(value, str) else list(value)
-    known = [known] if isinstance(known, str) else list(known)
-    if len(set(names)) < len(names):
-        raise ValueError(f'protocol.{key} must name each once, got {names}')
-    _check_choices(key, names, known)
-    return [name for name in known if name in names]
-
-
-def _check_choices(key: str, names: Any, known: Sequence[str]) -> None:
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise ValueError(
-            f'protocol.{key} must be among {list(known)}, got {unknown}'
-        )
-
-
-def _loads(
-    modalities: Sequence[str], companions: Mapping[str, str]
-) -> list[str]:
-    """Add what has to be read with a modality that is alone."""
-    if len(modalities) == 1 and modalities[0] in companions:
-        return [companions[modalities[0]], *modalities]
-    return list(modalities)
-
-
-def _stand_ins(value: Any, modalities: Sequence[str]) -> dict[str, str]:
-    if value is None or isinstance(value, (str, list, tuple)):
-        names = [value] if isinstance(value, str) else (value or ())
-        value = dict.fromkeys(names, 'zeros')
-    stand_ins = {m: stand_in for m, stand_in in value.items() if stand_in}
-    _check_choices('missing', stand_ins, modalities)
-    if len(stand_ins) == len(modalities):
-        raise ValueError(
-            'protocol.missing must leave one modality of '
-            f'{list(modalities)}, got {list(stand_ins)}'
-        )
-    return stand_ins
-
-
-# -- writing ----------------------------------------------------------------
 
 
 def _check_written(protocol: Protocol, written: Mapping[str, Any]) -> None:
@@ -396,7 +195,7 @@ def _write_tests(
     if protocol.corruption and not written.get('corruption'):
         damage = {
             m: {
-                'type': _DAMAGE[m],
+                'type': DAMAGE[m],
                 'kind': kind,
                 'severity': protocol.severity,
             }
@@ -434,7 +233,7 @@ def _write_tests(
 
 
 def _foreign(dataset: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    foreign = _get(values, 'foreign')
+    foreign = read_mapping(values, 'foreign')
     if not {'ann_file', 'domains'} <= set(foreign):
         raise ValueError(
             'protocol.foreign must name ann_file, data_root and domains of a '
