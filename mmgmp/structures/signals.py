@@ -73,6 +73,17 @@ class Coefficients:
         factor: Tensor | None = getattr(self, task.name.lower())
         return self.extra if factor is None else factor
 
+    def shifted(self, amount: Tensor) -> Coefficients:
+        """Return a copy with the same 0-dim amount added to every factor."""
+        return dataclasses.replace(
+            self,
+            **{
+                field.name: factor + amount
+                for field in dataclasses.fields(self)
+                if (factor := getattr(self, field.name)) is not None
+            },
+        )
+
     def replace(self, factors: Mapping[Task, Tensor]) -> Coefficients:
         """Return a copy with other factors for some tasks."""
         return dataclasses.replace(

@@ -236,6 +236,12 @@ class DRBHook(Hook):
                     f'got {len(features)} samples; use a larger split, or '
                     'drop the hook'
                 )
+            if not np.isfinite(features).all():
+                raise ValueError(
+                    'DRBHook clusters finite features, got others from the '
+                    f'encoder {modality!r}; the run has diverged: lower the '
+                    'learning rate or set optim_wrapper.clip_grad'
+                )
             clusters = KMeans(
                 num_classes, n_init=self.num_restarts, random_state=self.seed
             ).fit_predict(rescale(features))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -223,6 +224,9 @@ class GradBlendingHook(Hook):
         train: tuple[Tensor, Tensor],
         val: tuple[Tensor, Tensor],
     ) -> None:
+        _warn_of_losses(
+            runner, blender, {'training': train, 'validation': val}
+        )
         old = blender.weights.double()
         new = blending_weights(train, val, old, self.negative)
         new = self.momentum * old + (1 - self.momentum) * new
@@ -270,6 +274,26 @@ def _mean_losses(blender: LossBlender) -> Tensor:
     if get_world_size() > 1:
         all_reduce(sums)
     return sums[:-1] / sums[-1]
+
+
+def _warn_of_losses(
+    runner: Runner,
+    blender: LossBlender,
+    losses: Mapping[str, tuple[Tensor, Tensor]],
+) -> None:
+    """Say why the weights stay as they are."""
+    for split, (start, end) in losses.items():
+        is_finite = (start.isfinite() & end.isfinite()).tolist()
+        heads = [
+            h for h, f in zip(blender.heads, is_finite, strict=True) if not f
+        ]
+        if heads:
+            runner.logger.warning(
+                f'GradBlendingHook: the {split} losses of the heads {heads} '
+                'are not finite, so the weights stay as they were. The run '
+                'has diverged: lower the learning rate or set '
+                'optim_wrapper.clip_grad'
+            )
 
 
 def _unwrapped(runner: Runner) -> Any:

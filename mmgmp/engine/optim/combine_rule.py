@@ -23,6 +23,7 @@ from mmgmp.structures import (
     Task,
     TaskLosses,
 )
+from mmgmp.utils.ratios import poison
 
 
 class CombineRule:
@@ -88,13 +89,23 @@ class CombineRule:
     # -- with them --------------------------------------------------------
 
     def coefficients(self, signals: BatchSignals) -> Coefficients:
-        """Modulate."""
+        """Modulate.
+
+        Every factor is NaN if a signal is not finite, whatever the strategy
+        makes of it: an update must not be drawn from what is not a number.
+        """
+        lost = poison(
+            signals.semantic_ratio,
+            signals.domain_ratio,
+            *signals.means.values(),
+        )
         if self.modulation is None:
-            return identity_coefficients(signals)
+            return identity_coefficients(signals).shifted(lost)
         # Outside its window a modulation still updates running statistics.
         coefficients = self.modulation.coefficients(signals)
         if not self.modulation.is_active(signals.epoch):
             coefficients = identity_coefficients(signals)
+        coefficients = coefficients.shifted(lost)
         record = self._diagnostics.record
         record('semantic_coefficient', coefficients.classification)
         record('domain_coefficient', coefficients.domain)

@@ -16,7 +16,7 @@ from mmgmp.models.feature_transforms.base_feature_transform import (
 )
 from mmgmp.registry import MODELS
 from mmgmp.structures import Task
-from mmgmp.utils.ratios import mean_of_others
+from mmgmp.utils.ratios import mean_of_others, poison
 
 
 @MODELS.register_module()
@@ -139,7 +139,7 @@ class OPMFeatureDrop(BaseFeatureTransform):
         others = mean_of_others(confidences).clamp(min=1e-12)
         lead = torch.tanh(torch.relu(confidences / others - 1))
         rates = (self.q_base * (1 + self.mu * lead)).clamp(0, 1)
-        return torch.where(lead > 0, rates, 0)
+        return torch.where(lead > 0, rates, 0) + poison(confidences)
 
     def kept_share(self, rates: Tensor) -> Tensor:
         """Return ``1 - Theta``, the expected share of features kept, 0-dim.

@@ -103,11 +103,14 @@ class CGGMProbesMethod(BaseMethod):
     def statistics(
         self, batch: MultiModalBatch
     ) -> dict[str, dict[str, Tensor]]:
-        """Return whether each probe is right, 0 or 1 per sample."""
+        """Return whether each probe is right, 0 or 1 per sample.
+
+        NaN where its logits are not finite, for argmax would still choose.
+        """
         with torch.no_grad():
             return {
                 'probe_correct': {
-                    m: (logits.argmax(1) == batch.labels).float()
+                    m: (logits.argmax(1) == batch.labels) + 0 * logits.sum(1)
                     for m, logits in self._probe(batch).items()
                 }
             }

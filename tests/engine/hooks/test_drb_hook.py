@@ -237,3 +237,9 @@ def test_too_few_samples_are_explained():
     collected = ({'video': np.zeros((2, 3))}, np.array([0, 1]))
     with pytest.raises(ValueError, match='3 clusters.*got 2 samples'):
         hook._purities(collected, 3)
+
+
+def test_features_that_are_not_finite_are_explained():
+    features = {'audio': np.full((4, 2), np.nan)}
+    with pytest.raises(ValueError, match="finite.*'audio'.*learning rate"):
+        DRBHook()._purities((features, np.arange(4) % 2), 2)

@@ -95,12 +95,13 @@ class TaskPlan(BackwardPlan):
         modulated: Coefficients | None,
         unpaired: set[int],
     ) -> None:
+        is_wide = modulated is not None
         for index, part in enumerate(self.groups.parts):
             scaled = self.rule.selected(self.groups, part, gradients)
             alone = [g for g in scaled if id(g) in unpaired]
             paired = [g for g in scaled if id(g) not in unpaired]
             if paired:
-                scale_(paired, weights.of(task)[index])
+                scale_(paired, weights.of(task)[index], is_wide)
             if alone and modulated is not None:
                 scale_(alone, modulated.of(task)[index])
 

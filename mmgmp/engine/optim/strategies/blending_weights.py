@@ -40,8 +40,8 @@ def blending_weights(
     Args:
         train: Mean training losses at the start and the end, ``(H,)`` each.
         val: Mean validation losses at the start and the end, ``(H,)`` each.
-        previous: Weights to keep where no head has gained anything; None
-            stands for equal ones.
+        previous: Weights to keep where no head has gained anything or a
+            loss is not finite; None stands for equal ones.
         negative: ``'clip'`` gives weight 0 to a head whose validation loss
             has grown; ``'abs'`` takes ``|G|``, as public re-implementations
             do.
