@@ -24,6 +24,7 @@ from mmgmp.engine.optim.strategies.blending_weights import (
 )
 from mmgmp.registry import HOOKS
 from mmgmp.structures import LossBlender
+from mmgmp.utils.checks import check_choice
 
 _KEY = 'grad_blending_hook'
 _MODES = ('tracked', 'copies')
@@ -87,12 +88,13 @@ class GradBlendingHook(Hook):
         momentum: float = 0.0,
         min_weight: float = 0.0,
     ) -> None:
-        if mode not in _MODES:
-            raise ValueError(
-                f'mode must be one of {list(_MODES)}, got {mode!r}; set mode '
-                'of GradBlendingHook, or give GradBlendingMethod fixed '
-                'weights and drop the hook'
-            )
+        check_choice(
+            'mode',
+            mode,
+            _MODES,
+            'set mode of GradBlendingHook, or give GradBlendingMethod fixed '
+            'weights and drop the hook',
+        )
         if super_epoch < 1:
             raise ValueError(
                 f'super_epoch must be >= 1, got {super_epoch}; set '

@@ -13,6 +13,7 @@ from mmgmp.models.heads.mlp_head import MLPHead
 from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
+from mmgmp.utils.checks import check_choice
 
 _DIRECTIONS = ('weight', 'none')
 
@@ -67,11 +68,12 @@ class CGGMProbesMethod(BaseMethod):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(in_channels, num_classes, init_cfg)
-        if direction not in _DIRECTIONS:
-            raise ValueError(
-                f'direction must be one of {list(_DIRECTIONS)}, got '
-                f'{direction!r}; set direction of CGGMProbesMethod'
-            )
+        check_choice(
+            'direction',
+            direction,
+            _DIRECTIONS,
+            'set direction of CGGMProbesMethod',
+        )
         if lambda_gm < 0:
             raise ValueError(
                 f'lambda_gm must be >= 0, got {lambda_gm}; set lambda_gm of '

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmgmp.utils.checks import check_choice
+
 _NEGATIVE = ('clip', 'abs')
 _FLOOR = 1e-6
 
@@ -18,11 +20,9 @@ def check_negative(negative: str) -> None:
     Raises:
         ValueError: If it is another word.
     """
-    if negative not in _NEGATIVE:
-        raise ValueError(
-            f'negative must be one of {list(_NEGATIVE)}, got {negative!r}; '
-            'set negative of GradBlendingHook'
-        )
+    check_choice(
+        'negative', negative, _NEGATIVE, 'set negative of GradBlendingHook'
+    )
 
 
 def blending_weights(
