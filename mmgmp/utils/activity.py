@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mmengine.logging import MessageHub
 
@@ -14,6 +14,7 @@ class ActivityWindow:
     Args:
         start_epoch: First such epoch, 0-based.
         end_epoch: Last such epoch; ``None`` means to the end.
+        advice: What to do about an empty window.
 
     Raises:
         ValueError: If the window is empty or starts before epoch 0.
@@ -26,6 +27,11 @@ class ActivityWindow:
 
     start_epoch: int = 0
     end_epoch: int | None = None
+    advice: str = field(
+        default='leave end_epoch=None to stay active to the end',
+        repr=False,
+        compare=False,
+    )
 
     def __post_init__(self) -> None:
         """Refuse an empty window."""
@@ -33,8 +39,7 @@ class ActivityWindow:
         if start < 0 or (end is not None and end < start):
             raise ValueError(
                 'start_epoch and end_epoch must satisfy 0 <= start_epoch <= '
-                f'end_epoch, got {start} and {end}; leave end_epoch=None to '
-                'stay active to the end'
+                f'end_epoch, got {start} and {end}; {self.advice}'
             )
 
     def __contains__(self, epoch: int) -> bool:

@@ -75,7 +75,11 @@ class AGMLogitsMethod(BaseMethod):
         self.alpha = alpha
         self.cap = cap
         self.baseline = baseline
-        self.active_epochs = ActivityWindow(start_epoch, end_epoch)
+        self.active_epochs = ActivityWindow(
+            start_epoch,
+            end_epoch,
+            'set them in AGMLogitsMethod in model.methods',
+        )
         count = len(self.in_channels)
         self.register_buffer(
             'running_scores', torch.zeros(count, dtype=torch.double)

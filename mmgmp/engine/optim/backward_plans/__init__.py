@@ -35,9 +35,11 @@ def choose(
         if rule.acts_on_tensors:
             raise ValueError(
                 f"level='feature' knows no single tensors, which modulation="
-                f'{type(rule.modulation).__name__} needs; use '
+                f'{rule.modulation_name} needs; use '
                 "optim_wrapper.level='parameter'"
             )
         return FeaturePlan
-    is_linear = rule.projection is None and not rule.acts_on_tensors
-    return ModalityPlan if is_linear and accumulative_counts == 1 else TaskPlan
+    # Within a longer window the weights of the first micro-batches are not
+    # known when these are differentiated.
+    is_single = accumulative_counts == 1
+    return ModalityPlan if rule.is_linear and is_single else TaskPlan

@@ -111,12 +111,7 @@ class TaskPlan(BackwardPlan):
         modulated: Coefficients | None,
     ) -> set[int]:
         """Ids of compared gradients that the projection leaves out."""
-        projection = self.rule.projection
-        if (
-            projection is None
-            or not projection.keeps_unpaired
-            or modulated is None
-        ):
+        if modulated is None or not self.rule.keeps_unpaired:
             return set()
         pairs = zip(*(gradients[t] for t in self.rule.pair), strict=True)
         return {

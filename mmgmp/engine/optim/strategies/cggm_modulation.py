@@ -7,7 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmgmp.engine.optim.strategies.base import sum_by_modality
+from mmgmp.engine.optim.strategies.base import (
+    FeedbackModulation,
+    sum_by_modality,
+)
 from mmgmp.engine.optim.strategies.encoder_modulation import (
     EncoderModulation,
 )
@@ -19,7 +22,7 @@ _CORRECT = 'probe_correct'
 
 
 @MODULATIONS.register_module()
-class CGGMModulation(EncoderModulation):
+class CGGMModulation(EncoderModulation, FeedbackModulation):
     """Strengthen the encoders whose probes improve slowly.
 
     The probes of ``CGGMProbesMethod``, trained on detached features, tell the
