@@ -64,7 +64,9 @@ class TaskLosses:
         num_samples: Samples in this batch; read off the confidences if they
             are given. Weights the ranks of a distributed run.
         feedback: Called once per optimizer step with what the modulation
-            tells the model (``Modulation.feedback``), by name.
+            tells the model (``FeedbackModulation.feedback``), by name.
+        unclipped: Parameters that gradient clipping neither measures nor
+            scales, such as those of probes that only watch the model.
 
     Raises:
         ValueError: If a loss is not a 0-dim tensor, no loss is given, or the
@@ -93,6 +95,7 @@ class TaskLosses:
     )
     num_samples: int | None = None
     feedback: Callable[[Mapping[str, Tensor]], None] | None = None
+    unclipped: Sequence[Parameter] = ()
 
     def __post_init__(self) -> None:
         """Check the shapes once and derive the number of samples."""

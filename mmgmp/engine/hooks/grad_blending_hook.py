@@ -24,6 +24,7 @@ from mmgmp.engine.optim.strategies.blending_weights import (
 )
 from mmgmp.registry import HOOKS
 from mmgmp.structures import LossBlender
+from mmgmp.utils import log_names
 from mmgmp.utils.checks import check_choice
 
 _KEY = 'grad_blending_hook'
@@ -240,7 +241,10 @@ class GradBlendingHook(Hook):
             broadcast(blender.weights, src=0)
         values = dict(zip(blender.heads, new.tolist(), strict=True))
         for head, value in values.items():
-            runner.message_hub.update_scalar(f'train/blend_{head}', value)
+            name = log_names.of_modality(log_names.BLEND, head)
+            runner.message_hub.update_scalar(
+                log_names.in_training(name), value
+            )
         shown = ', '.join(f'{h} {value:.4f}' for h, value in values.items())
         runner.logger.info(f'GradBlendingHook: weights are now {shown}')
 

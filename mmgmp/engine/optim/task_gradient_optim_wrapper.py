@@ -55,9 +55,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
             However the samples of a step are spread over micro-batches and
             ranks, the update is that of one batch with all of them.
         clip_grad: As in MMEngine's ``OptimWrapper``; acts on the combined
-            gradient. ``exclude`` among its arguments names modules whose
-            parameters are neither measured nor scaled, such as
-            ``['methods']``.
+            gradient, and not on what ``TaskLosses.unclipped`` lists.
         loss_scaling: How losses are scaled before they are differentiated;
             the mixed-precision twin hands in its own.
 
@@ -120,6 +118,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         self._window = Window()
         self._saved_window: dict[str, Any] | None = None
         self._steps = 0
+        self._unclipped: frozenset[int] = frozenset()
 
     @property
     def modulation(self) -> Modulation | None:
@@ -148,6 +147,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         """
         tasks = self._rule.view(get_task_losses(loss))
         self._update_groups(tasks)
+        self._unclipped = frozenset(id(p) for p in tasks.unclipped)
         self._restore_window()
         divisor = round(1 / self.scale_loss(1.0))
         self._observer.add(tasks, divisor, self._window)
@@ -264,7 +264,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
             p
             for group in self.optimizer.param_groups
             for p in group['params']
-            if p.requires_grad and p.grad is not None
+            if p.requires_grad
+            and p.grad is not None
+            and id(p) not in self._unclipped
         ]
         if parameters:
             norm = self.clip_func(parameters, **self.clip_grad_kwargs)

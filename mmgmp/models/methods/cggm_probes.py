@@ -35,6 +35,10 @@ class CGGMProbesMethod(BaseMethod):
     constant. B is the last step's and the weights are the current ones
     [choice]. Before the first step B, and so the loss, is zero.
 
+    Gradient clipping leaves the probes out, as the authors' does: B may be
+    huge, and the norm of the encoders' gradients with it, but a probe that is
+    held back for that would measure nothing in the next step.
+
     In the authors' set-up the probes learn at half the rate of the model:
     ``paramwise_cfg=dict(custom_keys={'methods': dict(lr_mult=0.5)})``.
 
@@ -125,6 +129,10 @@ class CGGMProbesMethod(BaseMethod):
         """
         if 'balance' in feedback:
             self.balance.copy_(feedback['balance'])
+
+    def unclipped_parameters(self) -> list[nn.Parameter]:
+        """Return the probes' parameters; see ``TaskLosses.unclipped``."""
+        return list(self.probes.parameters())
 
     def _probe(self, batch: MultiModalBatch) -> dict[str, Tensor]:
         return {

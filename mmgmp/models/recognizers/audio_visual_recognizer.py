@@ -18,6 +18,7 @@ from mmgmp.models.contributions import (
 )
 from mmgmp.models.feature_transforms import FeatureContext
 from mmgmp.models.methods import BaseMethod
+from mmgmp.models.methods.watching import unclipped_parameters
 from mmgmp.models.recognizers.requirements import (
     check_contribution,
     check_methods,
@@ -394,7 +395,11 @@ class AudioVisualRecognizer(BaseModel):
             The sum with attached ``TaskLosses``, and detached values to log.
         """
         report: LossReport = losses[REPORT]
-        return report.parse(self.trainable_encoder_parameters(), self._receive)
+        return report.parse(
+            self.trainable_encoder_parameters(),
+            self._receive,
+            unclipped_parameters(self.methods),
+        )
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any
