@@ -189,7 +189,7 @@ class Observer:
         }
         names = sorted(values)
         packed = sum_over_ranks(torch.cat([values[n] for n in names]))
-        parts = packed.split([len(values[n]) for n in names])
+        parts = torch.split(packed, [len(values[n]) for n in names])
         total = dict(zip(names, parts, strict=True))
         flags = total.pop(_FLAGS)
         return _Totals(
