@@ -22,6 +22,7 @@ from mmgmp.engine.optim.observation import Boundary, Observer
 from mmgmp.engine.optim.reduction import GradientReduction
 from mmgmp.engine.optim.sharding import refuse_sharding
 from mmgmp.engine.optim.strategies.base import Modulation, Projection
+from mmgmp.engine.optim.strategies.building import build_part
 from mmgmp.engine.optim.window import Window, restore_window, save_window
 from mmgmp.registry import MODULATIONS, OPTIM_WRAPPERS, PROJECTIONS
 from mmgmp.structures import TaskLosses, get_task_losses
@@ -103,10 +104,10 @@ class TaskGradientOptimWrapper(OptimWrapper):
         self._scaling = loss_scaling or LossScaling()
         self._groups = EncoderGroups()
         self._diagnostics = Diagnostics()
-        self._modulation: Modulation | None = _build(
+        self._modulation: Modulation | None = build_part(
             'modulation', modulation, MODULATIONS, Modulation
         )
-        self._projection: Projection | None = _build(
+        self._projection: Projection | None = build_part(
             'projection', projection, PROJECTIONS, Projection
         )
         self._rule = CombineRule(
@@ -224,12 +225,8 @@ class TaskGradientOptimWrapper(OptimWrapper):
         if not self._groups.update(tasks.encoder_parameters, self.optimizer):
             return
         self._window.follow(before, self._groups.flat)
-        counts = ', '.join(
-            f'{m}: {sum(p.numel() for p in ps):,} in {len(ps)} tensors'
-            for m, ps in self._groups.by_modality.items()
-        )
         print_log(
-            f'Task gradients act on the encoders ({counts}); all other '
+            f'Task gradients act on the encoders ({self._groups}); all other '
             'parameters keep their ordinary gradient.',
             logger='current',
         )
@@ -342,15 +339,3 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 self._inner_count,
                 self._accumulative_counts,
             )
-
-
-def _build(name: str, value: Any, registry: Any, kind: type) -> Any:
-    built = (
-        registry.build(dict(value)) if isinstance(value, Mapping) else value
-    )
-    if built is not None and not isinstance(built, kind):
-        raise TypeError(
-            f'{name} must be None, a config dict or a {kind.__name__}, got '
-            f'{type(value).__name__}; set optim_wrapper.{name}'
-        )
-    return built

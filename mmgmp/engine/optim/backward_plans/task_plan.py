@@ -40,6 +40,8 @@ class TaskPlan(BackwardPlan):
         absent: Gradients = [None] * len(self.groups.flat)
         for index, group in enumerate(self.rule.task_groups):
             key = group[0]
+            # The graph is kept until its last task; heads gather the sum of
+            # all in their ``.grad`` on the way.
             if group in present:
                 window.gradients[key] = backward_into(
                     self.scale(
@@ -54,9 +56,11 @@ class TaskPlan(BackwardPlan):
                 continue
             if key in window.gradients:
                 window.even_out(window.gradients[key])
+            # Known to be wanted by any rank, so all ranks join: a rank with
+            # no such loss sends zeros. Reading the flags waits for their
+            # copy alone, and the reduction overlaps the next group's pass.
             flags = boundary.group_flags
             if flags is not None and flags.tolist()[index] > 0:
-                # Overlaps the differentiation of the next group.
                 window.reductions[key] = GradientReduction(
                     self.groups.flat,
                     window.gradients.get(key, list(absent)),
