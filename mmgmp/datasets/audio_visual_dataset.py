@@ -16,6 +16,11 @@ from mmgmp.datasets.annotations import (
     read_skip_list,
     resolve,
 )
+from mmgmp.datasets.missing_modalities import (
+    find_modalities,
+    read_on_missing,
+    report_missing,
+)
 from mmgmp.datasets.skip_policy import SkipPolicy, media_errors
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
 from mmgmp.registry import DATASETS
@@ -36,6 +41,14 @@ class AudioVisualDataset(BaseDataset):
     ``label``, ``modalities`` and ``sources``: the annotation entry of each
     modality, with every key that starts with ``path`` joined to the root.
 
+    With ``on_missing='zeros'`` a sample may lack a modality: it has no entry
+    for it, or its file is not there (a video without a sound track has no
+    sound file). Such a sample is kept; it is handed on with the
+    ``modalities`` that it has and the names of the others in
+    ``missing_modalities``, and the model puts zeros in place of their
+    features (``docs/data.md``). How many there are is logged. A file that is
+    there but cannot be read is a matter of ``on_error``.
+
     With ``on_error='skip'`` an unreadable sample is replaced by the next
     readable one, logged once with its id, and counted; too many of them stop
     the run. Only missing and undecodable files are skipped, never a mistake
@@ -54,6 +67,8 @@ class AudioVisualDataset(BaseDataset):
             :class:`PackMultiModalInputs`.
         data_root: Folder that relative paths start from.
         on_error: ``'raise'`` or ``'skip'``.
+        on_missing: ``'raise'`` or ``'zeros'``, for all modalities or as a
+            dict for some of them.
         max_errors: Unreadable samples to bear with ``'skip'``: a count (int)
             or a fraction of the dataset (float).
         skip_list: Ids to leave out, or a file of them (text with one id per
@@ -103,6 +118,7 @@ class AudioVisualDataset(BaseDataset):
         serialize_data: bool = True,
         lazy_init: bool = False,
         max_refetch: int = 1000,
+        on_missing: str | Mapping[str, str] = 'raise',
     ) -> None:
         if on_error not in _ON_ERROR:
             raise ValueError(
@@ -117,6 +133,7 @@ class AudioVisualDataset(BaseDataset):
         self.domains = domains
         self.modalities = tuple(modalities)
         self.on_error = on_error
+        self.on_missing = read_on_missing(on_missing, self.modalities)
         self.max_errors = max_errors
         self.skip_list = skip_list
         self._skip_policy: SkipPolicy | None = None
@@ -162,19 +179,24 @@ class AudioVisualDataset(BaseDataset):
                 if sample['id'] in skipped:
                     num_skipped += 1
                     continue
-                check_sample(
-                    sample, metainfo['classes'], self.modalities, path
+                present = find_modalities(
+                    sample, self.on_missing, self.data_root
                 )
-                data_list.append(self._data_info(sample, domains))
+                check_sample(sample, metainfo['classes'], present, path)
+                data_list.append(self._data_info(sample, domains, present))
         if num_skipped:
             print_log(
                 f'skip_list left out {num_skipped} samples of {self.ann_file}',
                 logger='current',
             )
+        report_missing(data_list, self.modalities, self.ann_file)
         return data_list
 
     def _data_info(
-        self, sample: Mapping[str, Any], domains: tuple[str, ...]
+        self,
+        sample: Mapping[str, Any],
+        domains: tuple[str, ...],
+        present: tuple[str, ...],
     ) -> dict[str, Any]:
         sources = {
             name: {
@@ -183,16 +205,21 @@ class AudioVisualDataset(BaseDataset):
                 else value
                 for key, value in sample[name].items()
             }
-            for name in self.modalities
+            for name in present
         }
-        return {
+        info = {
             'sample_id': sample['id'],
             'domain': sample['domain'],
             'domain_label': domains.index(sample['domain']),
             'label': sample['label'],
-            'modalities': self.modalities,
+            'modalities': present,
             'sources': sources,
         }
+        if len(present) < len(self.modalities):
+            info['missing_modalities'] = tuple(
+                name for name in self.modalities if name not in present
+            )
+        return info
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class of a sample, for ``ClassBalancedDataset``.

@@ -42,6 +42,8 @@ class LossReport:
         features: As in ``TaskLosses``.
         statistics: As in ``TaskLosses``.
         values: Further 0-dim values to log.
+        present: As in ``TaskLosses``. A confidence is logged as the mean over
+            the samples that have the modality, NaN if there are none.
     """
 
     terms: Mapping[Task, Mapping[str, Tensor]]
@@ -53,6 +55,7 @@ class LossReport:
         default_factory=dict
     )
     values: Mapping[str, Tensor] = field(default_factory=dict)
+    present: Mapping[str, Tensor] = field(default_factory=dict)
 
     def as_losses(self) -> dict[str, Any]:
         """Return the flat dict of MMEngine's ``loss`` mode."""
@@ -80,6 +83,7 @@ class LossReport:
         losses = self.as_losses()
         del losses[REPORT]
         logged = {name: x.mean().detach() for name, x in losses.items()}
+        logged.update(self._masked_means())
         by_task = {
             task: _sum([x.mean() for x in terms.values()])
             for task, terms in self.terms.items()
@@ -96,10 +100,20 @@ class LossReport:
                 self.confidences,
                 features=self.features,
                 statistics=self.statistics,
+                present=self.present,
                 feedback=feedback,
             ),
         )
         return total, {'loss': total.detach(), **logged}
+
+
+    def _masked_means(self) -> dict[str, Tensor]:
+        return {
+            f'{SIDES[task]}_{m}': torch.where(mask, by_modality[m], 0).sum()
+            / mask.sum()
+            for task, by_modality in self.confidences.items()
+            for m, mask in self.present.items()
+        }
 
 
 def _sum(terms: Sequence[Tensor]) -> Tensor:

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from mmgmp.registry import HOOKS
-from mmgmp.structures import EncodingModel
+from mmgmp.structures import EncodingModel, read_presence
 
 _KEY = 'drb_hook'
 Features = dict[str, NDArray[np.float64]]
@@ -319,6 +319,12 @@ def _collect(
     rows = []
     for data in dataloader:
         data = model.data_preprocessor(data, False)
+        if missing := sorted(read_presence(data['inputs'])):
+            raise ValueError(
+                'DRBHook measures every modality on every sample, got samples '
+                f"without {missing}; set the dataset's on_missing='raise' or "
+                'drop the hook'
+            )
         outputs = {
             m: x.double().cpu()
             for m, x in model.encode(data['inputs']).items()

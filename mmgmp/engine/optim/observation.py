@@ -16,7 +16,7 @@ from mmgmp.engine.optim.gradients import accumulation_dtype
 from mmgmp.engine.optim.reduction import HostCopy, sum_over_ranks
 from mmgmp.engine.optim.strategies.ratios import domain_ratio, semantic_ratio
 from mmgmp.engine.optim.window import Window
-from mmgmp.structures import BatchSignals, Task, TaskLosses
+from mmgmp.structures import BatchSignals, Task, TaskLosses, keep_present
 
 _RATIOS = (
     (Task.CLASSIFICATION, 'semantic_ratio', semantic_ratio),
@@ -61,8 +61,17 @@ class Observer:
         count = 1 if tasks.num_samples is None else tasks.num_samples
         if count:
             self._rule.check(tasks)
-        sums = {'': torch.full((1,), count, dtype=dtype, device=device)}
-        for task, confidences in tasks.confidences.items():
+        sums = {
+            '': torch.full((1,), count, dtype=dtype, device=device),
+            'absent': torch.zeros(
+                len(self._groups.by_modality), dtype=dtype, device=device
+            ),
+        }
+        for index, modality in enumerate(self._groups.by_modality):
+            if modality in tasks.present:
+                sums['absent'][index] = (~tasks.present[modality]).sum()
+        for task, values in tasks.confidences.items():
+            confidences = keep_present(values, tasks.present)
             sums[task.value] = torch.stack(
                 [
                     confidences[m].detach().to(dtype).sum()
@@ -85,11 +94,18 @@ class Observer:
         if get_world_size() > 1:
             total, known, flags = self._sum_over_ranks(window)
         count = total['']
+        # Means over the samples that have a modality; the factor is 1 where
+        # all have it, so that the sums of the paper stay as they are.
+        absent = total.get('absent', torch.zeros_like(count))
+        scale = count / (count - absent).clamp(min=1)
+        is_alone = ((absent > 0) & (absent == count)).any()
         ratios = []
         for index, (task, name, form) in enumerate(_RATIOS):
             ratio = count.new_ones(len(self._groups.by_modality))
             if task.value in total:
-                formed = form(total[task.value])
+                formed = form(total[task.value] * scale)
+                # Nothing to compare with in a step without a modality.
+                formed = torch.where(is_alone, 1, formed)
                 ratio = (
                     formed
                     if known is None
@@ -126,6 +142,7 @@ class Observer:
                 task.value: count.new_zeros(len(self._groups.by_modality))
                 for task, *_ in _RATIOS
             },
+            'absent': count.new_zeros(len(self._groups.by_modality)),
             **window.sums,
             'flags': count.new_tensor([float(x) for x in known + groups]),
         }
