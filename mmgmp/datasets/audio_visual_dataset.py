@@ -16,6 +16,7 @@ from mmgmp.datasets.annotations import (
     read_skip_list,
     resolve,
 )
+from mmgmp.datasets.file_damage import find_damage
 from mmgmp.datasets.missing_modalities import (
     find_modalities,
     read_on_missing,
@@ -52,7 +53,8 @@ class AudioVisualDataset(BaseDataset):
     With ``on_error='skip'`` an unreadable sample is replaced by the next
     readable one, logged once with its id, and counted; too many of them stop
     the run. Only missing and undecodable files are skipped, never a mistake
-    in config or code. Each data loader worker holds a copy of the dataset and
+    in config or code: an error that may be either is blamed on a file only
+    if that file, opened by itself, cannot be read. Each data loader worker holds a copy of the dataset and
     counts for itself, so W workers bear up to W times ``max_errors``. In an
     evaluation the replacement counts twice: leave broken samples out with
     ``skip_list`` there.
@@ -179,11 +181,11 @@ class AudioVisualDataset(BaseDataset):
                 if sample['id'] in skipped:
                     num_skipped += 1
                     continue
-                present = find_modalities(
+                having = find_modalities(
                     sample, self.on_missing, self.data_root
                 )
-                check_sample(sample, metainfo['classes'], present, path)
-                data_list.append(self._data_info(sample, domains, present))
+                check_sample(sample, metainfo['classes'], having, path)
+                data_list.append(self._data_info(sample, domains, having))
         if num_skipped:
             print_log(
                 f'skip_list left out {num_skipped} samples of {self.ann_file}',
@@ -264,6 +266,13 @@ class AudioVisualDataset(BaseDataset):
                 return self.pipeline(info)
             except media_errors() as error:
                 self._skip_policy.record(candidate, sample_id, error)
+            # Stock decoders raise anything on a damaged file. It is skipped
+            # if it proves to be damaged; all else is a mistake.
+            except Exception:
+                damage = find_damage(info['sources'])
+                if damage is None:
+                    raise
+                self._skip_policy.record(candidate, sample_id, damage)
         raise RuntimeError(
             f'no sample of {self.ann_file} can be read: {self.unreadable_ids}'
         )

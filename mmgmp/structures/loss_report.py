@@ -106,7 +106,6 @@ class LossReport:
         )
         return total, {'loss': total.detach(), **logged}
 
-
     def _masked_means(self) -> dict[str, Tensor]:
         return {
             f'{SIDES[task]}_{m}': torch.where(mask, by_modality[m], 0).sum()
