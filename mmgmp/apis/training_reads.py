@@ -143,7 +143,14 @@ def read_samples(
     for config in reads.datasets:
         try:
             dataset = DATASETS.build(
-                {**config, 'pipeline': [], 'skip_list': None, 'indices': None}
+                {
+                    **config,
+                    'pipeline': [],
+                    'skip_list': None,
+                    'indices': None,
+                    # What is missing has been told by now.
+                    'on_missing': 'zeros',
+                }
             )
             infos = [dataset.get_data_info(i) for i in range(len(dataset))]
         except (OSError, TypeError, ValueError) as error:

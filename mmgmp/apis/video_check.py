@@ -31,10 +31,7 @@ def check_video(job: MediaJob, settings: CheckSettings) -> MediaResult:
     """
     faults: list[Fault] = []
     for path in job.paths:
-        try:
-            faults += _check_file(job, path, settings)
-        except OSError as error:
-            faults.append(job.fault('undecodable', str(error), path))
+        faults += _check_file(job, path, settings)
     if any(fault.kind == 'undecodable' for fault in faults):
         return MediaResult(tuple(faults))
     indices = [read_frame_index(path) for path in job.paths]
@@ -53,6 +50,15 @@ def check_video(job: MediaJob, settings: CheckSettings) -> MediaResult:
 
 
 def _check_file(
+    job: MediaJob, path: str, settings: CheckSettings
+) -> Iterator[Fault]:
+    try:
+        yield from _check_pictures(job, path, settings)
+    except OSError as error:
+        yield job.fault('undecodable', str(error), path)
+
+
+def _check_pictures(
     job: MediaJob, path: str, settings: CheckSettings
 ) -> Iterator[Fault]:
     """What is wrong with the frames of one file."""

@@ -54,10 +54,10 @@ class AudioVisualDataset(BaseDataset):
     readable one, logged once with its id, and counted; too many of them stop
     the run. Only missing and undecodable files are skipped, never a mistake
     in config or code: an error that may be either is blamed on a file only
-    if that file, opened by itself, cannot be read. Each data loader worker holds a copy of the dataset and
-    counts for itself, so W workers bear up to W times ``max_errors``. In an
-    evaluation the replacement counts twice: leave broken samples out with
-    ``skip_list`` there.
+    if that file, opened by itself, cannot be read. Each data loader worker
+    holds a copy of the dataset and counts for itself, so W workers bear up to
+    W times ``max_errors``. In an evaluation the replacement counts twice:
+    leave broken samples out with ``skip_list`` there.
 
     Args:
         ann_file: Annotation file, or several to be read as one (HAC's target

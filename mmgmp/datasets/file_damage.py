@@ -44,32 +44,26 @@ def find_damage(sources: Mapping[str, Entry]) -> OSError | None:
 
 
 def _damage_of(path: str, entry: Entry) -> OSError | None:
-    """What every reader that may be meant says against a file."""
-    readers = _readers_of(path, entry)
-    problem: Exception | None = None
-    for read in readers:
-        try:
-            read(path, entry)
-        # The libraries below raise whatever they like, which is the point.
-        except Exception as error:
-            problem = error
-        else:
-            return None
-    if isinstance(problem, OSError):
-        return problem
-    return OSError(
-        f'{path} cannot be read ({type(problem).__name__}: {problem})'
-    )
-
-
-def _readers_of(
-    path: str, entry: Entry
-) -> tuple[Callable[[str, Entry], None], ...]:
+    """What is wrong with a file that may be of any kind."""
     if 'num_frames' in entry:
-        return (_read_images,)
+        return _try(_read_images, path, entry)
     # A sound file may be called anything, but is no video, and the other way
     # round: what one of the two can read is whole.
-    return _read_sound, _read_video
+    return _try(_read_sound, path, entry) and _try(_read_video, path, entry)
+
+
+def _try(
+    read: Callable[[str, Entry], None], path: str, entry: Entry
+) -> OSError | None:
+    try:
+        read(path, entry)
+    except OSError as error:
+        return error
+    # The libraries below raise whatever they like, which is the point.
+    except Exception as error:
+        text = f'{type(error).__name__}: {error}'
+        return OSError(f'{path} cannot be read ({text})')
+    return None
 
 
 def _read_sound(path: str, entry: Entry) -> None:
