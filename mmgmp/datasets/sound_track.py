@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,8 +35,9 @@ MAX_SECONDS = 24 * 3600.0
 _TOLERANCE = 1.5e-3
 # A longer way back is no overlap: the clock of the file begins anew.
 _LONGEST_OVERLAP = 1.0
-# Frames that must agree before a deviation is believed.
-_LOOK_AHEAD = 8
+# Seconds, and frames at most, that must agree before a deviation is believed:
+# MPEG-PS and ASF have stamps that run away from the samples for a second.
+_LOOK_AHEAD, _MOST_AHEAD = 2.0, 1000
 _SILENCE_BLOCK = 1 << 16
 
 
@@ -141,7 +143,8 @@ def _open_track(path: str) -> Iterator[tuple[Any, Any]]:
 
 def _decode(container: Any, stream: Any) -> Iterator[Any]:
     for packet in container.demux(stream):
-        # FLV carries headers in packets without sound, which no decoder takes.
+        # FLV carries headers in packets without sound, which no decoder
+        # takes, and demux ends with one that is as empty.
         if packet.size:
             yield from packet.decode()
     yield from stream.decode(None)
@@ -156,7 +159,9 @@ class _Clock:
         self.zero = clock_zero(container)
         duration = container.duration
         self.duration = duration / av.time_base if duration else None
-        self.waiting: deque[Any] = deque()
+        #: Frames with their stamps in seconds, and how long they last.
+        self.waiting: deque[tuple[Any, float | None]] = deque()
+        self.ahead = 0.0
         self.kind: tuple[str, str, int] | None = None
         self.resampler: Any = None
         #: Second up to which samples were counted.
@@ -170,8 +175,9 @@ class _Clock:
 
     def add(self, frame: Any) -> Iterator[Block]:
         """Take a frame in; give what has become certain."""
-        self.waiting.append(frame)
-        if len(self.waiting) > _LOOK_AHEAD:
+        self.waiting.append((frame, self._second_of(frame)))
+        self.ahead += frame.samples / frame.sample_rate
+        while self.ahead > _LOOK_AHEAD or len(self.waiting) > _MOST_AHEAD:
             yield from self._next()
 
     def finish(self) -> Iterator[Block]:
@@ -179,9 +185,15 @@ class _Clock:
         while self.waiting:
             yield from self._next()
         yield from self._end_run()
+        if self.kind is not None and not self.given:
+            raise SoundTrackError(
+                f'{self.path}: all of its sound lies before second 0, where '
+                'no picture is; write the file anew (ffmpeg -i FILE -c copy '
+                'NEW), or convert it'
+            )
 
     def _next(self) -> Iterator[Block]:
-        frame = self.waiting[0]
+        frame = self.waiting[0][0]
         kind = (frame.format.name, frame.layout.name, frame.sample_rate)
         moved = self._deviation()
         if kind != self.kind or moved:
@@ -195,23 +207,27 @@ class _Clock:
             self.position = round(self.second * self.sample_rate)
         self.waiting.popleft()
         self.second += frame.samples / frame.sample_rate
+        self.ahead -= frame.samples / frame.sample_rate
         frame.pts = None
         for part in self.resampler.resample(frame):
             yield from self._place(part.to_ndarray()[0])
 
     def _deviation(self) -> float:
-        """Seconds by which the next frame is off, 0.0 unless all agree."""
-        second = self.second
-        found = []
-        for frame in self.waiting:
-            stamp = self._second_of(frame)
-            found.append(0.0 if stamp is None else stamp - second)
-            second += frame.samples / frame.sample_rate
-        own = found[0]
-        if own > _TOLERANCE and min(found) >= own - _TOLERANCE:
-            return own
-        if own >= -_TOLERANCE or max(found) > own + _TOLERANCE:
+        """Seconds by which the next frame is off, as far as all agree."""
+        stamp = self.waiting[0][1]
+        own = 0.0 if stamp is None else stamp + self.shift - self.second
+        if abs(own) <= _TOLERANCE:
             return 0.0
+        second, least = self.second, abs(own)
+        for frame, stamp in self.waiting:
+            if stamp is not None:
+                off = stamp + self.shift - second
+                least = min(least, math.copysign(1.0, own) * off)
+            second += frame.samples / frame.sample_rate
+        if least <= _TOLERANCE:
+            return 0.0
+        if abs(own) - least > _TOLERANCE:
+            own = math.copysign(least, own)
         if own >= -_LONGEST_OVERLAP or self.kind is None:
             return own
         self.shift -= own
@@ -227,7 +243,7 @@ class _Clock:
     def _second_of(self, frame: Any) -> float | None:
         if frame.pts is None or not frame.time_base:
             return None
-        return float(frame.pts * frame.time_base) - self.zero + self.shift
+        return float(frame.pts * frame.time_base) - self.zero
 
     def _check_jump(self, moved: float) -> None:
         """Let no time stamp ask for more silence than can be meant."""
