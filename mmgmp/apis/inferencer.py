@@ -138,11 +138,20 @@ class MMGMPInferencer(BaseInferencer):
 
         Returns:
             Samples with scores.
+
+        Raises:
+            ValueError: If a score is no number.
         """
         missing = set(self.model.modalities) - set(inputs['inputs'])
         with _without(self.model, missing):
             samples: list[ActionDataSample] = super().forward(inputs, **kwargs)
         for sample in samples:
+            if not sample.pred_score.isfinite().all():
+                raise ValueError(
+                    f'{sample.get("sample_id")} cannot be recognised: the '
+                    'model gives scores that are NaN or infinite; are its '
+                    'weights whole?'
+                )
             sample.set_metainfo({'missing': sorted(missing)})
         return samples
 
