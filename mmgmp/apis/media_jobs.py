@@ -31,8 +31,9 @@ class CheckSettings:
         min_seconds: Shortest file or segment, in seconds.
         tolerance: Seconds by which a segment may reach beyond its file, and a
             sound end before its video.
-        silence: A sound that nowhere exceeds this is silent; 1 is full scale.
-            It is judged as training gets it: after the channels were mixed.
+        silence: A sound whose largest and smallest sample are no further
+            apart is silent; 1 is full scale. It is judged as training gets
+            it: after the channels were mixed.
         full: Whether to decode everything, or the ends alone.
         sound: Options of ``LoadAudioSegment`` with which sounds are read.
         min_samples: Samples that each class has to have in each domain of

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import soundfile
 
 from mmgmp.apis.media_jobs import (
     CheckSettings,
     Fault,
     MediaJob,
     MediaResult,
-    Segment,
 )
+from mmgmp.datasets.sound_file import open_sound
 from mmgmp.datasets.transforms.audio_loading import LoadAudioSegment
 
 # So much is held in memory at once.
@@ -34,54 +31,56 @@ def check_sound(job: MediaJob, settings: CheckSettings) -> MediaResult:
         OSError: If the file cannot be opened.
     """
     path = job.paths[0]
+    # Silence is a fault of its own kind, whatever training makes of it.
     load = LoadAudioSegment(
-        **{**settings.sound, 'crop': 'entry', 'on_empty': 'raise'}
+        **{**settings.sound, 'crop': 'entry', 'on_silence': 'keep'}
     )
-    # What training says about a file that it cannot open comes from here.
-    load({'filename': path, 'start': 0.0, 'stop': settings.min_seconds})
-    info = soundfile.info(path)
-    seconds = info.frames / info.samplerate
+    with open_sound(path) as file:
+        rate, seconds = file.samplerate, file.frames / file.samplerate
     faults = length_faults(job, seconds, settings)
-    if settings.sample_rate not in (None, info.samplerate):
-        text = f'has {info.samplerate} Hz, expected {settings.sample_rate}'
+    if settings.sample_rate not in (None, rate):
+        text = f'has {rate} Hz, expected {settings.sample_rate}'
         faults.append(job.fault('sample-rate', text))
-    outside = {sample for fault in faults for sample in fault.samples}
+    spans: dict[tuple[float, float | None], list[str]] = {}
     for part in job.segments:
-        if part.sample in outside and (part.start or 0.0) >= seconds:
-            continue
-        faults += _check_segment(job, part, seconds, load, settings)
+        span = (part.start or 0.0, part.stop)
+        spans.setdefault(span, []).append(part.sample)
+    for (start, stop), samples in spans.items():
+        # One that begins behind the end has been named above.
+        if start < seconds:
+            end = seconds if stop is None else min(stop, seconds)
+            problem = _problem_between(path, start, end, load, settings)
+            if problem:
+                faults.append(job.fault(*problem, samples=tuple(samples)))
     return MediaResult(tuple(faults), seconds)
 
 
-def _check_segment(
-    job: MediaJob,
-    part: Segment,
-    seconds: float,
+def _problem_between(
+    path: str,
+    start: float,
+    stop: float,
     load: LoadAudioSegment,
     settings: CheckSettings,
-) -> Iterator[Fault]:
-    start = part.start or 0.0
-    stop = seconds if part.stop is None else min(part.stop, seconds)
-    peak = 0.0
+) -> tuple[str, str] | None:
+    """Kind and message of what is wrong between two seconds."""
+    low, high = np.inf, -np.inf
     for first in np.arange(start, stop, _BLOCK_SECONDS):
         last = min(first + _BLOCK_SECONDS, stop)
-        # The very end is left to the reader, which need not compute it.
-        is_end = part.stop is None and last == stop
-        results = {
-            'filename': job.paths[0],
-            'start': float(first),
-            'stop': None if is_end else float(last),
-        }
+        results = {'filename': path, 'start': first, 'stop': last}
         try:
             wave = load(results)['waveform']
         except OSError as error:
-            yield job.fault('undecodable', str(error), samples=(part.sample,))
-            return
+            return 'undecodable', str(error)
         if len(wave):
-            peak = max(peak, float(np.abs(wave).max()))
-    if peak <= settings.silence:
-        text = f'peak {peak:.1e} from {start:.2f} to {stop:.2f} s'
-        yield job.fault('silent', text, samples=(part.sample,))
+            low, high = min(low, wave.min()), max(high, wave.max())
+    # A constant offset is as silent as zeros are.
+    moves = max(float(high - low), 0.0)
+    if moves <= settings.silence:
+        return (
+            'silent',
+            f'moves by {moves:.1e} from {start:.2f} to {stop:.2f} s',
+        )
+    return None
 
 
 def length_faults(
