@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -199,11 +200,16 @@ def _read_entry(
         raise ValueError(
             f'{name}: stop must come after start, both in seconds, got {entry}'
         )
-    formats = {suffix.lower() for suffix in soundfile.available_formats()}
     suffix = Path(paths[0]).suffix.lower().removeprefix('.')
-    is_sound = is_sound or suffix in formats | _SOUND_ENDINGS
+    is_sound = is_sound or suffix in _sound_endings()
     kind = 'sound' if is_sound else 'video'
     return (kind, paths, ''), Segment(sample, start, stop)
+
+
+@cache
+def _sound_endings() -> frozenset[str]:
+    formats = {suffix.lower() for suffix in soundfile.available_formats()}
+    return _SOUND_ENDINGS | formats
 
 
 def _are_whole(*values: Any) -> bool:

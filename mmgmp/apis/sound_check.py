@@ -76,10 +76,8 @@ def _problem_between(
     # A constant offset is as silent as zeros are.
     moves = max(float(high - low), 0.0)
     if moves <= settings.silence:
-        return (
-            'silent',
-            f'moves by {moves:.1e} from {start:.2f} to {stop:.2f} s',
-        )
+        text = f'moves by {moves:.1e} from {start:.2f} to {stop:.2f} s'
+        return 'silent', text
     return None
 
 
