@@ -212,7 +212,9 @@ def report(jobs: int, done: list[tuple[Path, str]], passed: Counter) -> int:
         print(f'{silent} of those written are silent throughout')
     if passed:
         kinds = ', '.join(f'{n} {kind}' for kind, n in passed.most_common(9))
-        print(f'passed over {passed.total()} files that are no videos: {kinds}')
+        print(
+            f'passed over {passed.total()} files that are no videos: {kinds}'
+        )
     return 1 if mute or failed else 0
 
 

@@ -201,9 +201,7 @@ class _Clock:
             self._check_jump(moved)
             self.second += moved
             self.kind = kind
-            self.resampler = av.AudioResampler(
-                's16', 'mono', self.sample_rate
-            )
+            self.resampler = av.AudioResampler('s16', 'mono', self.sample_rate)
             self.position = round(self.second * self.sample_rate)
         self.waiting.popleft()
         self.second += frame.samples / frame.sample_rate
