@@ -39,7 +39,8 @@ def check_video(job: MediaJob, settings: CheckSettings) -> MediaResult:
     if len(set(sizes)) > 1:
         text = f'x and y differ in frames, height or width: {sizes}'
         faults.append(job.fault('frame-count', text))
-    seconds = indices[0].total_frames / indices[0].fps
+    # On the clock of the file, as segments are.
+    seconds = indices[0].end
     told = {fault.samples for fault in faults if fault.kind == 'too-short'}
     faults += [
         fault

@@ -116,7 +116,7 @@ def read_sound_track(
             )
     if not count:
         return None
-    return np.concatenate(blocks).astype(np.float32) / 32768
+    return np.concatenate(blocks).astype(np.float32) / np.float32(32768)
 
 
 @contextmanager
@@ -134,7 +134,7 @@ def _open_track(path: str) -> Iterator[tuple[Any, Any]]:
         raise SoundTrackError(str(error)) from error
     # PyAV has ValueErrors of its own for what it does not know, and text in
     # a file that is no UTF-8 is one too.
-    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
+    except (av.FFmpegError, OSError, ValueError, LookupError) as error:
         raise SoundTrackError(
             f'{path} cannot be decoded ({error}): its sound is damaged or of '
             'an unknown kind; fetch or convert the file again'

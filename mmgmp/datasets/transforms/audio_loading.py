@@ -263,7 +263,7 @@ def resample(
 
     try:
         return librosa.resample(wave, orig_sr=rate, target_sr=wanted)
-    except (librosa.util.exceptions.LibrosaError, ValueError) as error:
+    except (librosa.LibrosaError, ValueError) as error:
         raise WaveformError(
             f'{name} cannot be brought from {rate} to {wanted} Hz ({error})'
         ) from error
