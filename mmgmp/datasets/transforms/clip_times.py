@@ -54,8 +54,9 @@ def segment_of(
 
 
 def _is_second(value: object) -> bool:
-    is_number = isinstance(value, Real) and not isinstance(value, bool)
-    return is_number and math.isfinite(value) and value >= 0  # type: ignore
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    return math.isfinite(float(value)) and float(value) >= 0
 
 
 def index_of(results: Mapping[str, Any]) -> FrameIndex | None:

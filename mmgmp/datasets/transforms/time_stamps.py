@@ -135,23 +135,47 @@ def from_pictures(container: Any, stream: Any) -> Stamps | None:
             decoding.append(packet.dts)
         times += [frame.pts for frame in packet.decode()]
     time_base, zero = float(stream.time_base), clock_zero(container)
-    name = container.format.name
+    name, is_timed = container.format.name, _is_timed(container)
     is_reordered = stream.codec_context.has_b_frames
-    is_guessed = name in _STORES_DECODING_TIMES and is_reordered
-    is_timed = _is_timed(container)
-    if not is_guessed and is_timed and _is_rising(times, strictly=True):
+    is_shown = name not in _STORES_DECODING_TIMES or times == decoding
+    if is_timed and is_shown and _is_rising(times, strictly=True):
         is_found = _stores_times(container) or not is_reordered
         is_counted = name == 'mpeg' or not is_found
         return Stamps(array('q', times), time_base, zero, is_counted)
-    is_slotted = is_timed and len(decoding) == len(times)
-    if is_slotted and _is_rising(decoding, strictly=True):
-        return Stamps(array('q', decoding), time_base, zero, True)
+    is_complete = len(decoding) == len(times)
+    if is_timed and is_complete and _is_rising(decoding, strictly=True):
+        depth = getattr(stream.codec_context, 'reorder_depth', 0)
+        stamps = _in_order(decoding, depth, name == 'avi')
+        return Stamps(array('q', stamps), time_base, zero, True)
     start = times[0] if times and is_timed else None
     offset = 0.0 if start is None else zero - start * time_base
     rate = stated_rate(stream)
     if rate is None:
         return None
     return Stamps(range(len(times)), float(1 / rate), offset, True)
+
+
+def _in_order(
+    decoding: Sequence[int], depth: int, is_early: bool
+) -> list[int]:
+    """Times of showing, where pictures are decoded ``depth`` ahead.
+
+    Args:
+        decoding: Time of decoding of every picture.
+        depth: By how many pictures decoding is ahead.
+        is_early: Whether the first picture is shown when it is decoded: an
+            AVI, and its sound, begin with that, whatever there was before.
+
+    Returns:
+        As many stamps.
+    """
+    if not 0 < depth < len(decoding):
+        return list(decoding)
+    steps = sorted(b - a for a, b in pairwise(decoding))
+    step = steps[len(steps) // 2]
+    delay = decoding[depth] - decoding[0] if is_early else 0
+    behind = [decoding[-1] + step * (k + 1) for k in range(depth)]
+    return [stamp - delay for stamp in [*decoding[depth:], *behind]]
 
 
 def stated_rate(stream: Any) -> Fraction | None:
