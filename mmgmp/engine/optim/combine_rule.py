@@ -117,7 +117,7 @@ class CombineRule:
                     f'{[t.value for t in tasks.losses]}; add the method that '
                     'brings them to model.methods'
                 )
-        kind = type(self.modulation)
+        kind = type(self._modulation)
         observe = getattr(kind, 'observe', Modulation.observe)
         if tasks.present and observe is not Modulation.observe:
             raise ValueError(

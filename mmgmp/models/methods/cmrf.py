@@ -72,7 +72,6 @@ class CMRFMethod(BaseMethod):
         'contrast': Task.CLASSIFICATION,
     }
     needs_unimodal_heads = True
-    needs_teacher = True
 
     def __init__(
         self,
@@ -146,7 +145,7 @@ class CMRFMethod(BaseMethod):
         features: Mapping[str, Tensor],
         logits: Tensor,  # noqa: ARG002
     ) -> dict[str, Tensor]:
-        """Return the teacher's projections; see the base class."""
+        """Return the teacher's projections; see ``TeachingMethod``."""
         return self.project(features)
 
     def project(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -61,7 +61,6 @@ class MBCDMethod(BaseMethod):
         'distillation_unimodal': Task.CLASSIFICATION,
     }
     needs_unimodal_heads = True
-    needs_teacher = True
     replaces_cls_loss = True
     needs_plan = frozenset({'inner_features'})
 
@@ -112,7 +111,7 @@ class MBCDMethod(BaseMethod):
         features: Mapping[str, Tensor],  # noqa: ARG002
         logits: Tensor,
     ) -> dict[str, Tensor]:
-        """Return the teacher's fused logits; see the base class."""
+        """Return the teacher's fused logits; see ``TeachingMethod``."""
         return {'logits': logits}
 
 
