@@ -34,7 +34,11 @@ DROP_ALL = [
     'model.feature_transforms.0.q_base=1.0',
 ]
 OVERRIDES = {
-    'drb': ['train_cfg.max_epochs=2', 'default_hooks.drb.interval=1'],
+    'drb': [
+        'train_cfg.max_epochs=2',
+        'default_hooks.drb.interval=1',
+        'default_hooks.drb.order=before_validation',
+    ],
     'grad-blending': [
         'train_cfg.max_epochs=2',
         'default_hooks.grad_blending.super_epoch=2',

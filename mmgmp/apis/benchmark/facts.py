@@ -20,9 +20,9 @@ from mmgmp.apis.benchmark.cell_state import CellFiles
 from mmgmp.apis.benchmark.cells import TRAIN
 from mmgmp.apis.benchmark.training_state import Schedule
 from mmgmp.registry import DATASETS
+from mmgmp.utils import log_names
 
 _PACKAGES = ('torch', 'mmengine', 'mmaction2', 'mmgmp')
-_RATIO = re.compile(r'(semantic|domain)_ratio_(.+)')
 
 
 def training_facts(files: CellFiles, is_here: bool) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def read_history(files: CellFiles) -> dict[str, NDArray[np.float64]]:
         return {}
     data = np.atleast_1d(np.genfromtxt(path, delimiter=',', names=True))
     names = data.dtype.names or ()
-    if not any(_RATIO.fullmatch(name) for name in names):
+    if not any(log_names.ratio_and_modality_of(name) for name in names):
         return {}
     return {name: data[name] for name in names}
 
@@ -167,8 +167,9 @@ def last_ratios(
     is_last = steps > steps.max() * (1 - share / schedule.length)
     means = {}
     for name, values in history.items():
-        found = _RATIO.fullmatch(name)
+        found = log_names.ratio_and_modality_of(name)
         chosen = values[is_last & np.isfinite(values)]
         if found and len(chosen):
-            means[f'{found[1]} ratio {found[2]}'] = float(chosen.mean())
+            shown = f'{found[0].replace("_", " ")} {found[1]}'
+            means[shown] = float(chosen.mean())
     return means
