@@ -317,7 +317,7 @@ def test_the_tool_writes_a_report_and_a_skip_list(planted, tool, tmp_path):
             dict(
                 type='MultiModalPipeline',
                 audio=[
-                    dict(type='LoadAudioSegment', on_empty='raise'),
+                    dict(type='LoadAudioSegment', on_silence='keep'),
                     dict(type='LogSpectrogram', num_samples=16000),
                 ],
             ),
