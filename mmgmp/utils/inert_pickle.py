@@ -6,7 +6,7 @@ import io
 import os
 import pickle
 import pickletools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
@@ -23,6 +23,7 @@ DAMAGE = (
     ValueError,
     pickle.UnpicklingError,
 )
+_PLACES = ('PUT', 'BINPUT', 'LONG_BINPUT')
 
 
 class StandIn:
@@ -61,20 +62,27 @@ class _InertUnpickler(pickle.Unpickler):
             raise RefusedGlobalError(f'it names the global {module}.{name}')
         return _stand_in(module, name)
 
+    def persistent_load(self, pid: Any) -> StandIn:
+        """Keep the name of something that is stored elsewhere."""
+        return StandIn(pid)
+
 
 @lru_cache(maxsize=100)
 def _stand_in(module: str, name: str) -> type[StandIn]:
     return type(name, (StandIn,), {'__module__': module})
 
 
-def load_inert(content: bytes, allowed: Collection[tuple[str, str]]) -> Any:
+def load_inert(
+    content: bytes | io.BytesIO, allowed: Collection[tuple[str, str]]
+) -> Any:
     """Load a pickle; what is called in it becomes a :class:`StandIn`.
 
     A pickle is a program: loading one runs what it names. Here nothing is
     looked up, so nothing can run.
 
     Args:
-        content: The whole pickle.
+        content: The pickle, or a stream that stands at its beginning and is
+            left at its end.
         allowed: Module and name of each global that it may name.
 
     Returns:
@@ -92,20 +100,16 @@ def load_inert(content: bytes, allowed: Collection[tuple[str, str]]) -> Any:
         mmgmp.utils.inert_pickle.RefusedGlobalError: it names the global \
 builtins.print
     """
-    for place in _memo_places(content):
-        # The unpickler makes room for as many objects as the place says.
-        if place > len(content):
-            raise pickle.UnpicklingError(f'object number {place} is claimed')
-    unpickler = _InertUnpickler(io.BytesIO(content))
+    stream = io.BytesIO(content) if isinstance(content, bytes) else content
+    start, size = stream.tell(), stream.getbuffer().nbytes
+    for code, argument, _ in pickletools.genops(stream):
+        # The unpickler makes room for as many objects as this says.
+        if code.name in _PLACES and int(argument) > size:
+            raise pickle.UnpicklingError(f'object number {argument} of few')
+    stream.seek(start)
+    unpickler = _InertUnpickler(stream)
     unpickler.allowed = allowed
     return unpickler.load()
-
-
-def _memo_places(content: bytes) -> Iterator[int]:
-    """Read the pickle's own claims; lengths that reach too far are errors."""
-    for code, argument, _ in pickletools.genops(content):
-        if code.name in ('PUT', 'BINPUT', 'LONG_BINPUT'):
-            yield int(argument)
 
 
 def read_inert(

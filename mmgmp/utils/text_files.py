@@ -23,14 +23,14 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, 'utf-16'),
     (codecs.BOM_UTF16_BE, 'utf-16'),
 )
-#: Values that a YAML file may stand for once its aliases are followed.
+#: Values that a short YAML file may stand for once its aliases are followed.
 _MAX_VALUES = 100_000
 
 Path = str | os.PathLike[str]
 
 
 def read_text(path: Path) -> str:
-    """Read a text file in UTF-8, or in what its byte order mark says.
+    r"""Read a text file in UTF-8, or in what its byte order mark says.
 
     Args:
         path: Local file, or any that MMEngine has a backend for.
@@ -45,7 +45,7 @@ def read_text(path: Path) -> str:
     Example:
         >>> import tempfile
         >>> with tempfile.NamedTemporaryFile() as file:
-        ...     size = file.write(b'\\xef\\xbb\\xbfid')
+        ...     size = file.write(b'\xef\xbb\xbfid')
         ...     file.flush()
         ...     read_text(file.name)
         'id'
@@ -118,6 +118,10 @@ object; write it again
             f'{source} must be JSON, got one nested too deeply to be read; '
             'write it again'
         ) from error
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f'{source} is no complete JSON ({error}); write it again'
+        ) from error
     except ValueError as error:
         raise ValueError(
             f'{source} must be JSON, got {error}; write it again'
@@ -171,8 +175,10 @@ def read_yaml(path: Path) -> Any:
     """
     text = read_text(path)
     try:
-        content = yaml.load(text, _OnceLoader)  # noqa: S506 (a SafeLoader)
-        is_bounded = _is_bounded(content)
+        content = yaml.load(text, _OnceLoader)
+        # Without aliases every value takes at least one character.
+        bound = max(_MAX_VALUES, len(text))
+        is_bounded = _is_bounded(content, bound)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         words = ' '.join(str(error).split()) or type(error).__name__
         raise ValueError(
@@ -181,19 +187,19 @@ def read_yaml(path: Path) -> Any:
         ) from error
     if not is_bounded:
         raise ValueError(
-            f'{path} must stand for at most {_MAX_VALUES} values, got more '
+            f'{path} must stand for at most {bound} values, got more '
             'through its aliases; write it without them'
         )
     return content
 
 
-def _is_bounded(content: Any) -> bool:
+def _is_bounded(content: Any, bound: int) -> bool:
     """Follow aliases as whoever reads the content will."""
     waiting, count = [content], 0
     while waiting:
         value = waiting.pop()
         count += 1
-        if count > _MAX_VALUES:
+        if count > bound:
             return False
         if isinstance(value, dict):
             waiting += [*value.keys(), *value.values()]

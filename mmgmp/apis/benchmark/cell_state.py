@@ -24,8 +24,9 @@ from typing import IO, Any
 
 from mmengine.config import Config
 
-from mmgmp.apis.benchmark.cells import TRAIN, Cell, slug
+from mmgmp.apis.benchmark.cells import TRAIN, Cell
 from mmgmp.apis.benchmark.plan import Plan
+from mmgmp.apis.benchmark.plan_file import slug
 from mmgmp.apis.benchmark.training_state import Metrics, Schedule
 
 
