@@ -104,7 +104,7 @@ builtins.print
     start, size = stream.tell(), stream.getbuffer().nbytes
     for code, argument, _ in pickletools.genops(stream):
         # The unpickler makes room for as many objects as this says.
-        if code.name in _PLACES and int(argument) > size:
+        if code.name in _PLACES and int(argument or 0) > size:
             raise pickle.UnpicklingError(f'object number {argument} of few')
     stream.seek(start)
     unpickler = _InertUnpickler(stream)

@@ -110,9 +110,11 @@ def parse_json(text: str, source: str, allow_nan: bool = False) -> Any:
         ValueError: a.json must be JSON, got key 'label' twice in one \
 object; write it again
     """
-    constants = {} if allow_nan else {'parse_constant': _refuse_constant}
+    constant = None if allow_nan else _refuse_constant
     try:
-        return json.loads(text, object_pairs_hook=_once, **constants)
+        return json.loads(
+            text, object_pairs_hook=_once, parse_constant=constant
+        )
     except RecursionError as error:
         raise ValueError(
             f'{source} must be JSON, got one nested too deeply to be read; '
