@@ -26,36 +26,38 @@ def read_skip_list(
     Raises:
         FileNotFoundError: If the file does not exist.
         TypeError: If it is no list of texts.
-        ValueError: If the file is no text, or no JSON.
+        ValueError: If the file is no text, no JSON, or no list of texts.
 
     Example:
         >>> read_skip_list(['human/a'], '')
         {'human/a'}
     """
     if skip_list is None or not isinstance(skip_list, str):
-        return _check_ids(skip_list or (), 'the config')
+        return _check_ids(skip_list or ())
     path = resolve(skip_list, root)
     try:
         text = read_text(path)
         if PurePath(path).suffix.lower() == '.json':
-            return _check_ids(parse_json(text, path), path)
+            return _check_ids(parse_json(text, path))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f'skip_list: {path} does not exist; it is a file of sample ids, '
             'None skips nothing'
         ) from error
+    except TypeError as error:
+        raise ValueError(f'{error}; correct {path}') from error
     except ValueError as error:
         raise ValueError(f'skip_list: {error}') from error
     lines = text.replace('\r\n', '\n').replace('\r', '\n').split('\n')
     return {line for line in lines if line.strip()}
 
 
-def _check_ids(ids: Any, source: str) -> set[str]:
+def _check_ids(ids: Any) -> set[str]:
     is_list = isinstance(ids, (list, tuple, set, frozenset))
     if not is_list or not all(isinstance(name, str) for name in ids):
         raise TypeError(
-            f'skip_list must be a list of sample ids, texts, got {ids!r:.200} '
-            f'in {source}; for example ["human/clip 1"]'
+            f'skip_list must be a list of sample ids, texts, got {ids!r:.200}'
+            '; for example ["human/clip 1"]'
         )
     return set(ids)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import json
 import os
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -107,8 +108,8 @@ def parse_json(text: str, source: str, allow_nan: bool = False) -> Any:
     Example:
         >>> parse_json('{"label": 0, "label": 1}', 'a.json')
         Traceback (most recent call last):
-        ValueError: a.json must be JSON, got key 'label' twice in one \
-object; write it again
+        ValueError: a.json must be JSON, got ['label'] twice in one object; \
+write it again
     """
     constant = None if allow_nan else _refuse_constant
     try:
@@ -137,10 +138,13 @@ def _refuse_constant(name: str) -> None:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'key {twice!r} twice in one object')
+        twice = _repeated(name for name, _ in pairs)
+        raise ValueError(f'{twice} twice in one object')
     return found
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
 
 
 class _OnceLoader(yaml.SafeLoader):
@@ -150,8 +154,11 @@ class _OnceLoader(yaml.SafeLoader):
         self, node: yaml.MappingNode, deep: bool = False
     ) -> dict[Hashable, Any]:
         """Refuse a key that would replace an earlier one without a word."""
-        names = [key.value for key, _ in node.value]
-        twice = sorted({str(n) for n in names if names.count(n) > 1})
+        twice = _repeated(
+            key.value
+            for key, _ in node.value
+            if isinstance(key, yaml.ScalarNode)
+        )
         if twice:
             raise yaml.constructor.ConstructorError(
                 None, None, f'{twice} twice in one mapping', node.start_mark
@@ -231,7 +238,7 @@ def read_columns(path: Path) -> dict[str, NDArray[np.float64]]:
     if lines and not lines[-1].endswith('\n'):
         lines.pop()
     names = lines[0].strip().split(',') if lines else []
-    if len(set(names)) < len(names) or '' in names:
+    if not names or len(set(names)) < len(names) or '' in names:
         raise ValueError(
             f'{path} must begin with the names of its columns, once each, '
             f'got {names}; take the file away, or restore it'

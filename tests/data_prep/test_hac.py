@@ -138,7 +138,7 @@ def test_missing_files_are_all_reported(convert, tmp_path, capsys):
     ('content', 'message'),
     [
         (b'', 'has no rows'),
-        (b'clip.mp4,1\r\n\xff\xfe\r\n', 'not UTF-8 text'),
+        (b'clip.mp4,1\r\n\xff\xfe\r\n', 'must be a text file in UTF-8'),
         (b'"' + b'a' * 200_000, 'cannot be read'),
         (b'whole.mp4,1\r\ncut.m', ':2: expected "name.mp4,label"'),
         (b'a.mp4,1\r\n"b.mp4,1\r\nc.mp4,1\r\n', ':2: expected "name.mp4,'),

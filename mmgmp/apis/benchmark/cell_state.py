@@ -245,17 +245,14 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return None
     try:
         # Python's own writer has NaN for metrics that are not defined.
-        values = text_files.read_json(path, allow_nan=True)
+        values: dict[str, Any] = text_files.read_json(path, allow_nan=True)
         problem = _problem(values, path.name)
+        if problem:
+            raise ValueError(f'{path} is damaged: {problem}')
     except (OSError, ValueError) as error:
-        problem = str(error)
-    if problem:
-        text_files.warn_once(
-            f'{path} is damaged and counts as not done ({problem})'
-        )
+        text_files.warn_once(f'{error}; it counts as not done')
         return None
-    found: dict[str, Any] = values
-    return found
+    return values
 
 
 def _problem(values: Any, name: str) -> str:
