@@ -156,6 +156,14 @@ def test_an_empty_broken_or_cut_file_is_named(
     assert not (tmp_path / 'HAC').exists()
 
 
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_a_byte_order_mark_is_read(convert, splits, tmp_path, encoding):
+    for path in splits.glob('*.csv'):
+        text = path.read_bytes().decode()
+        path.write_bytes(text.encode(encoding))
+    assert convert.main([str(splits), str(tmp_path / 'HAC')]) == 0
+
+
 def test_a_file_in_place_of_the_folder_is_named(convert, tmp_path, capsys):
     (tmp_path / 'HAC_Splits').write_text('no folder')
     argv = [str(tmp_path / 'HAC_Splits'), str(tmp_path / 'HAC')]

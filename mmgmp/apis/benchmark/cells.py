@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -103,8 +104,10 @@ def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
             'rename them (upper and lower case are told apart)'
         )
     for cell in cells:
-        check_length(f'settings of methods.{cell.method}', slug(cell.label))
-        if not cell.config.is_file():
+        place = f'{plan.path}: settings of methods.{cell.method}'
+        check_length(place, slug(cell.label))
+        # Unlike the method of a path, it bears names that are too long.
+        if not os.path.isfile(cell.config):
             raise FileNotFoundError(
                 f'methods.{cell.method} names {cell.config} for target '
                 f'{cell.target}, which is not there; paths are relative to '

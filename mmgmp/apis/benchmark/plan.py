@@ -17,7 +17,9 @@ from mmgmp.apis.benchmark.plan_checks import (
     check_sweep,
     mapping,
     scalar,
+    shown,
     texts,
+    words,
 )
 from mmgmp.apis.benchmark.plan_file import check_name, read_plan_file, slug
 
@@ -212,10 +214,10 @@ def _plan(
         )
     return Plan(
         path=path,
-        title=_shown('title', raw.get('title', path.stem)),
-        corpus=_shown('corpus', raw['corpus']),
+        title=shown('title', raw.get('title', path.stem)),
+        corpus=shown('corpus', raw['corpus']),
         synthetic=raw.get('synthetic', False),
-        names=_words('names', raw),
+        names=words('names', raw),
         methods=methods,
         targets=_choices('targets', raw['targets']),
         modalities=_choices('modalities', raw.get('modalities', {'': ''})),
@@ -224,10 +226,10 @@ def _plan(
             **flatten(mapping('overrides', raw.get('overrides', {}))),
             **flatten(overrides or {}),
         },
-        parameters=_words('parameters', raw),
+        parameters=words('parameters', raw),
         search=None if search is None else _search(search),
         evaluations=_evaluations(raw.get('evaluations', {})),
-        metrics=_words('metrics', raw) or {'target': 'test/acc/top1'},
+        metrics=words('metrics', raw) or {'target': 'test/acc/top1'},
         compare_to=texts('compare_to', raw.get('compare_to', [])),
         published=mapping('published', raw.get('published', {})),
         checkpoint=raw.get('checkpoint', 'best'),
@@ -239,17 +241,6 @@ def _plan(
         ),
         amp=amp,
     )
-
-
-def _shown(key: str, value: Any) -> str:
-    return check_name(key, scalar(key, value), is_file=False)
-
-
-def _words(key: str, raw: Mapping[str, Any]) -> dict[str, str]:
-    return {
-        _shown(key, name): scalar(f'{key}.{name}', value)
-        for name, value in mapping(key, raw.get(key, {})).items()
-    }
 
 
 def _check_comparisons(
@@ -303,12 +294,13 @@ def _method(name: str, value: Any) -> Method:
             f'{value["config"]!r}: MMEngine runs what a YAML config names, '
             'though it looks like data; write it as Python'
         )
+    config = scalar(f'{key}.config', value['config'])
     space = mapping(f'{key}.space', value.get('space', {}))
     for parameter, span in space.items():
         check_span(f'{key}.space.{parameter}', span)
     own = value.get('compare_to')
     return Method(
-        value['config'],
+        config,
         flatten(mapping(f'{key}.overrides', value.get('overrides', {}))),
         space,
         check_sweep(f'{key}.sweep', value.get('sweep', [])),

@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from mmgmp.apis.benchmark.plan_file import check_name
+
 
 def mapping(key: str, value: Any) -> dict[str, Any]:
     """Return a mapping with texts as keys.
@@ -37,12 +39,42 @@ def scalar(key: str, value: Any) -> str:
     """
     if value is None:
         return ''
-    if not isinstance(value, (str, int, float)):
+    text = str(value)
+    if not isinstance(value, (str, int, float)) or not text.isprintable():
         raise ValueError(
-            f'{key} must be a word or number, got {value!r:.200}; see '
-            'docs/benchmark.md'
+            f'{key} must be a word or number that can be printed, got '
+            f'{value!r:.200}; see docs/benchmark.md'
         )
-    return str(value)
+    return text
+
+
+def shown(key: str, value: Any) -> str:
+    """Return a text that is shown, but no file is named after.
+
+    Args:
+        key: Name of the value, for the message.
+        value: Of the plan.
+
+    Raises:
+        ValueError: If it is none of one line.
+    """
+    return check_name(key, scalar(key, value), is_file=False)
+
+
+def words(key: str, raw: Mapping[str, Any]) -> dict[str, str]:
+    """Return a mapping of names to words or numbers.
+
+    Args:
+        key: Name of the value, for the message.
+        raw: The plan, which may go without it.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    return {
+        shown(key, name): scalar(f'{key}.{name}', value)
+        for name, value in mapping(key, raw.get(key, {})).items()
+    }
 
 
 def texts(key: str, value: Any) -> tuple[str, ...]:

@@ -137,7 +137,7 @@ def test_a_name_cannot_lead_elsewhere(key, name, tmp_path):
 @pytest.mark.parametrize('key', ['title', 'corpus'])
 def test_a_title_is_one_line(key, tmp_path):
     plan = {**yaml.safe_load(PLAN), key: 'a\n# b'}
-    with pytest.raises(ValueError, match=f'{key} must have names of one line'):
+    with pytest.raises(ValueError, match=f'{key} must be a word or number'):
         load(tmp_path, json.dumps(plan), 'plan.json')
 
 
