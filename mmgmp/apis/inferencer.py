@@ -18,6 +18,7 @@ from mmengine.runner import CheckpointLoader
 
 from mmgmp.apis.clip_inputs import SAMPLE_RATE, as_clip, clip_sources
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
+from mmgmp.datasets.transforms.pyav_seek import read_frames
 from mmgmp.registry import INFERENCERS
 from mmgmp.utils.modality_order import (
     restore_encoders,
@@ -138,11 +139,20 @@ class MMGMPInferencer(BaseInferencer):
 
         Returns:
             Samples with scores.
+
+        Raises:
+            ValueError: If a score is no number.
         """
         missing = set(self.model.modalities) - set(inputs['inputs'])
         with _without(self.model, missing):
             samples: list[ActionDataSample] = super().forward(inputs, **kwargs)
         for sample in samples:
+            if not sample.pred_score.isfinite().all():
+                raise ValueError(
+                    f'{sample.get("sample_id")} cannot be recognised: the '
+                    'model gives scores that are NaN or infinite; are its '
+                    'weights whole?'
+                )
             sample.set_metainfo({'missing': sorted(missing)})
         return samples
 
@@ -177,12 +187,10 @@ class MMGMPInferencer(BaseInferencer):
             stem = Path(video).stem if is_file else 'clip'
             path = Path(out_dir) / f'{number:03d}_{stem}_scores.mp4'
             result = self._result(sample)
-            frames, fps = _read_frames(clip)
             sound = clip_sources(clip, ('audio',)).get('audio', {})
             write_prediction_video(
                 path,
-                frames,
-                fps,
+                _read_frames(clip),
                 {'fused': result['scores'], **result['modality_scores']},
                 sound.get('waveform'),
                 sound.get('sample_rate', SAMPLE_RATE),
@@ -303,18 +311,10 @@ def _reading_files(transform: dict[str, Any]) -> dict[str, Any]:
 
 def _read_frames(
     clip: dict[str, Any],
-) -> tuple[Iterator[np.ndarray], float]:
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Pictures of a clip, each with the second at which it is shown."""
     video = clip['video']
-    if not isinstance(video, (str, Path)):
-        return iter(video), clip.get('fps', 24.0)
-    import av
-
-    with av.open(str(video)) as container:
-        rate = container.streams.video[0].average_rate
-
-    def frames() -> Iterator[np.ndarray]:
-        with av.open(str(video)) as container:
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format='rgb24')
-
-    return frames(), float(rate or 24.0)
+    if isinstance(video, (str, Path)):
+        return read_frames(str(video))
+    fps = clip.get('fps', 24.0)
+    return ((number / fps, frame) for number, frame in enumerate(video))

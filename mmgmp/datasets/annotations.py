@@ -278,8 +278,25 @@ def check_sample(
             f'{missing} entry, it has {entries}; change modalities or add '
             'the entry in data_prep'
         )
+    check_entries(sample, modalities, source)
+
+
+def check_entries(
+    sample: Mapping[str, Any], modalities: Sequence[str], source: str
+) -> None:
+    """Check the entries that a sample has.
+
+    Args:
+        sample: Entry of ``data_list`` with an id.
+        modalities: Modalities to look at, which may be missing.
+        source: Name of the file.
+
+    Raises:
+        ValueError: If a path, time or frame number cannot be.
+    """
     for name in modalities:
-        problem = _problem_of_entry(sample[name])
+        entry = sample.get(name)
+        problem = _problem_of(entry) if isinstance(entry, Mapping) else ''
         if problem:
             raise ValueError(
                 f'{name} of sample {sample["id"]!r}: {problem} in {source}; '
@@ -287,11 +304,13 @@ def check_sample(
             )
 
 
-def _problem_of_entry(entry: Mapping[str, Any]) -> str:
+def _problem_of(entry: Mapping[str, Any]) -> str:
     """Say what is wrong with the entry of a modality, ``''`` if nothing."""
     if not entry:
         return 'must name a path, got nothing'
     for key, value in entry.items():
+        if not isinstance(key, str):
+            return f'keys must be texts, got {_short(key)}'
         if key.startswith('path') and not (
             isinstance(value, str) and _is_text(value) and '\0' not in value
         ):

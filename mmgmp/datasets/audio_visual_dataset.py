@@ -11,11 +11,18 @@ from mmengine.logging import print_log
 
 from mmgmp.datasets.annotations import (
     check_domains,
+    check_entries,
     check_identities,
     check_sample,
     load_annotation,
     merge_metainfo,
     resolve,
+)
+from mmgmp.datasets.file_damage import find_damage
+from mmgmp.datasets.missing_modalities import (
+    find_modalities,
+    read_on_missing,
+    report_missing,
 )
 from mmgmp.datasets.skip_lists import find_skipped, read_skip_list
 from mmgmp.datasets.skip_policy import SkipPolicy, media_errors
@@ -38,13 +45,22 @@ class AudioVisualDataset(BaseDataset):
     ``label``, ``modalities`` and ``sources``: the annotation entry of each
     modality, with every key that starts with ``path`` joined to the root.
 
+    With ``on_missing='zeros'`` a sample may lack a modality: it has no entry
+    for it, or its file is not there (a video without a sound track has no
+    sound file). Such a sample is kept; it is handed on with the
+    ``modalities`` that it has and the names of the others in
+    ``missing_modalities``, and the model puts zeros in place of their
+    features (``docs/data.md``). How many there are is logged. A file that is
+    there but cannot be read is a matter of ``on_error``.
+
     With ``on_error='skip'`` an unreadable sample is replaced by the next
     readable one, logged once with its id, and counted; too many of them stop
     the run. Only missing and undecodable files are skipped, never a mistake
-    in config or code. Each data loader worker holds a copy of the dataset and
-    counts for itself, so W workers bear up to W times ``max_errors``. In an
-    evaluation the replacement counts twice: leave broken samples out with
-    ``skip_list`` there.
+    in config or code: an error that may be either is blamed on a file only
+    if that file, opened by itself, cannot be read. Each data loader worker
+    holds a copy of the dataset and counts for itself, so W workers bear up to
+    W times ``max_errors``. In an evaluation the replacement counts twice:
+    leave broken samples out with ``skip_list`` there.
 
     Args:
         ann_file: Annotation file, or several to be read as one (HAC's target
@@ -56,6 +72,8 @@ class AudioVisualDataset(BaseDataset):
             :class:`PackMultiModalInputs`.
         data_root: Folder that relative paths start from.
         on_error: ``'raise'`` or ``'skip'``.
+        on_missing: ``'raise'`` or ``'zeros'``, for all modalities or as a
+            dict for some of them.
         max_errors: Unreadable samples to bear with ``'skip'``: a count (int)
             or a fraction of the dataset (float).
         skip_list: Ids to leave out, or a file of them (text with one id per
@@ -108,6 +126,7 @@ class AudioVisualDataset(BaseDataset):
         serialize_data: bool = True,
         lazy_init: bool = False,
         max_refetch: int = 1000,
+        on_missing: str | Mapping[str, str] = 'raise',
     ) -> None:
         if on_error not in _ON_ERROR:
             raise ValueError(
@@ -122,6 +141,7 @@ class AudioVisualDataset(BaseDataset):
         self.domains = domains
         self.modalities = tuple(modalities)
         self.on_error = on_error
+        self.on_missing = read_on_missing(on_missing, self.modalities)
         self.max_errors = max_errors
         self.skip_list = skip_list
         self._skip_policy: SkipPolicy | None = None
@@ -166,11 +186,14 @@ class AudioVisualDataset(BaseDataset):
             for sample in annotation['data_list']:
                 if sample['domain'] not in domains or sample['id'] in skipped:
                     continue
-                check_sample(
-                    sample, metainfo['classes'], self.modalities, path
+                check_entries(sample, self.modalities, path)
+                having = find_modalities(
+                    sample, self.on_missing, self.data_root
                 )
+                check_sample(sample, metainfo['classes'], having, path)
                 _check_same(sample, labels, path)
-                data_list.append(self._data_info(sample, domains))
+                data_list.append(self._data_info(sample, domains, having))
+        report_missing(data_list, self.modalities, self.ann_file)
         return data_list
 
     def _skipped(self, annotations: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -190,7 +213,10 @@ class AudioVisualDataset(BaseDataset):
         return found
 
     def _data_info(
-        self, sample: Mapping[str, Any], domains: tuple[str, ...]
+        self,
+        sample: Mapping[str, Any],
+        domains: tuple[str, ...],
+        present: tuple[str, ...],
     ) -> dict[str, Any]:
         sources = {
             name: {
@@ -199,16 +225,21 @@ class AudioVisualDataset(BaseDataset):
                 else value
                 for key, value in sample[name].items()
             }
-            for name in self.modalities
+            for name in present
         }
-        return {
+        info = {
             'sample_id': sample['id'],
             'domain': sample['domain'],
             'domain_label': domains.index(sample['domain']),
             'label': sample['label'],
-            'modalities': self.modalities,
+            'modalities': present,
             'sources': sources,
         }
+        if len(present) < len(self.modalities):
+            info['missing_modalities'] = tuple(
+                name for name in self.modalities if name not in present
+            )
+        return info
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class of a sample, for ``ClassBalancedDataset``.
@@ -253,6 +284,13 @@ class AudioVisualDataset(BaseDataset):
                 return self.pipeline(info)
             except media_errors() as error:
                 self._skip_policy.record(candidate, sample_id, error)
+            # Stock decoders raise anything on a damaged file. It is skipped
+            # if it proves to be damaged; all else is a mistake.
+            except Exception:
+                damage = find_damage(info['sources'])
+                if damage is None:
+                    raise
+                self._skip_policy.record(candidate, sample_id, damage)
         raise RuntimeError(
             f'no sample of {self.ann_file} can be read: {self.unreadable_ids}'
         )

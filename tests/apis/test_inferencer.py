@@ -190,6 +190,16 @@ def test_the_config_may_be_given(is_dumped, checkpoint, inferencer, tmp_path):
         ({'film': 'a.mp4'}, ValueError, r"got \['film'\]"),
         ((FRAMES[..., :1], WAVE), ValueError, 'frames must be uint8 RGB'),
         ((FRAMES, WAVE[None]), ValueError, 'audio must be a float waveform'),
+        ((FRAMES, WAVE[:0]), ValueError, 'audio must be a float waveform'),
+        ((FRAMES[:0], WAVE), ValueError, 'frames must be uint8 RGB'),
+        (
+            (FRAMES, WAVE * np.nan),
+            ValueError,
+            'audio holds samples that',
+        ),
+        ((FRAMES, WAVE * 32768), ValueError, 'scale of integers'),
+        ({'audio': WAVE, 'sample_rate': 1}, ValueError, '1000 to 1000000 Hz'),
+        ({'video': FRAMES, 'fps': np.nan}, ValueError, 'fps must be a number'),
         ('none.mp4', FileNotFoundError, 'no such file'),
     ],
 )
@@ -202,6 +212,24 @@ def test_a_broken_file(inferencer, tmp_path):
     (tmp_path / 'broken.mp4').write_bytes(b'no film')
     with pytest.raises(OSError, match='cannot be decoded'):
         inferencer(tmp_path / 'broken.mp4')
+
+
+@pytest.mark.parametrize('count', [1, 2, 15])
+def test_short_clips_with_sound(inferencer, tmp_path, count):
+    path = tmp_path / 'short.mp4'
+    write_clip(path, FRAMES[:count], WAVE[:11200])
+    for clip in (path, (FRAMES[:count], WAVE[:11200])):
+        (found,) = inferencer(clip)['predictions']
+        assert np.isfinite(list(found['scores'].values())).all()
+        assert found['missing'] == []
+
+
+def test_scores_that_are_no_numbers_are_no_result(checkpoint):
+    broken = MMGMPInferencer(weights=checkpoint, device='cpu')
+    with torch.no_grad():
+        next(broken.model.cls_head.parameters()).fill_(torch.nan)
+    with pytest.raises(ValueError, match=r'#0 cannot be recognised'):
+        broken((FRAMES, WAVE))
 
 
 @pytest.fixture

@@ -34,7 +34,11 @@ DROP_ALL = [
     'model.feature_transforms.0.q_base=1.0',
 ]
 OVERRIDES = {
-    'drb': ['train_cfg.max_epochs=2', 'custom_hooks.2.interval=1'],
+    'drb': [
+        'train_cfg.max_epochs=2',
+        'custom_hooks.2.interval=1',
+        'custom_hooks.2.order=before_validation',
+    ],
     'grad-blending': [
         'train_cfg.max_epochs=2',
         'custom_hooks.2.super_epoch=2',

@@ -4,7 +4,8 @@ data_root = 'data/EPIC'
 
 # Sound is that of the whole annotated action.
 _audio = [
-    dict(type='LoadAudioSegment', crop='entry'),
+    # Published numbers include silent actions; the log names their files.
+    dict(type='LoadAudioSegment', crop='entry', on_silence='keep'),
     dict(type='LogSpectrogram'),
 ]
 train_pipeline = [

@@ -4,7 +4,8 @@ data_root = 'data/HAC'
 
 # Sound is cut to the sampled clip: of the video, without it of the flow.
 _audio = [
-    dict(type='LoadAudioSegment', crop='clip'),
+    # Published numbers include silent clips; the log names them.
+    dict(type='LoadAudioSegment', crop='clip', on_silence='keep'),
     dict(type='LogSpectrogram'),
 ]
 train_pipeline = [

@@ -4,7 +4,7 @@ data_root = 'data/mini_hac'
 
 # Audio is cropped to the seconds of the sampled clip, as in HAC.
 _audio = [
-    dict(type='LoadAudioSegment', crop='clip'),
+    dict(type='LoadAudioSegment', crop='clip', on_silence='keep'),
     dict(type='LogSpectrogram', num_samples=20160, nperseg=256, noverlap=97),
 ]
 train_pipeline = [

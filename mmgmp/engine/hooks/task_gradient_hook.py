@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,12 @@ from mmengine.utils import get_object_from_string
 from numpy.typing import NDArray
 
 from mmgmp.registry import HOOKS
+from mmgmp.utils import log_names
 
 # Not below 'train/', so that it stays out of the log lines; it is a scalar of
 # the message hub, so that it is in the checkpoint.
 _ITERATION = 'task_gradients/iteration'
-_PER_ITERATION = ('domain_accuracy', 'domain_chance')
-_GRADIENT_NORM = re.compile(r'(classification|domain)_grad_norm_(.+)')
+_PER_ITERATION = (log_names.DOMAIN_ACCURACY, log_names.DOMAIN_CHANCE)
 
 
 @HOOKS.register_module()
@@ -128,7 +127,9 @@ class TaskGradientHook(Hook):
         runner.message_hub.update_scalar(_ITERATION, iteration)
         for name, value in diagnostics.items():
             self._names[name] = None
-            runner.message_hub.update_scalar(f'train/{name}', value)
+            runner.message_hub.update_scalar(
+                log_names.in_training(name), value
+            )
             if _is_alarming(name, value) and name not in self._reported:
                 self._reported.add(name)
                 runner.logger.warning(_alarm(name, value, iteration))
@@ -164,7 +165,8 @@ class TaskGradientHook(Hook):
 
     def _count_non_finite(self, runner: Runner) -> None:
         for name in self._names:
-            values = runner.message_hub.log_scalars[f'train/{name}'].data[0]
+            scalars = runner.message_hub.log_scalars
+            values = scalars[log_names.in_training(name)].data[0]
             count = sum(_is_alarming(name, value) for value in values)
             if count:
                 runner.logger.warning(
@@ -179,26 +181,26 @@ class TaskGradientHook(Hook):
             iterations = scalars[_ITERATION].data[0].astype(int)
         histories = {'iteration': iterations.astype(float)}
         for name in self._names:
-            values = scalars[f'train/{name}'].data[0]
+            values = scalars[log_names.in_training(name)].data[0]
             position = np.arange(len(iterations)) - len(iterations)
             histories[name] = _from_the_end(values, position)
         for name in _PER_ITERATION:
-            if f'train/{name}' in scalars:
-                values = scalars[f'train/{name}'].data[0]
+            if log_names.in_training(name) in scalars:
+                values = scalars[log_names.in_training(name)].data[0]
                 position = iterations - runner.iter - 1
                 histories[name] = _from_the_end(values, position)
         return histories
 
 
 def _is_alarming(name: str, value: float) -> bool:
-    return not math.isfinite(value) and not name.startswith('cosine_')
+    return not math.isfinite(value) and not log_names.is_cosine(name)
 
 
 def _alarm(name: str, value: float, iteration: int) -> str:
-    match = _GRADIENT_NORM.fullmatch(name)
+    norm = log_names.task_and_modality_of(name)
     subject = name
-    if match:
-        subject = f'the {match[1]} gradient norm of {match[2]!r}'
+    if norm:
+        subject = f'the {norm[0]} gradient norm of {norm[1]!r}'
     return (
         f'{subject} is {value} at iteration {iteration}. A loss scaler skips '
         'such a step, as it does now and then; without one, or if it goes '

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmgmp.registry import HOOKS
 from mmgmp.structures import TeachableModel
+from mmgmp.utils.checks import check_choice
 
 _ROLES = ('teacher', 'student')
 
@@ -69,11 +70,9 @@ class TeacherHook(EMAHook):
         **kwargs: Any,
     ) -> None:
         for key, role in (('validate', validate), ('save', save)):
-            if role not in _ROLES:
-                raise ValueError(
-                    f'{key} of TeacherHook must be one of {list(_ROLES)}, '
-                    f'got {role!r}; correct custom_hooks'
-                )
+            check_choice(
+                f'{key} of TeacherHook', role, _ROLES, 'correct custom_hooks'
+            )
         super().__init__(
             ema_type,
             strict_load,

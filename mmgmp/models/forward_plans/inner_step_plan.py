@@ -56,6 +56,7 @@ class InnerStepPlan(BaseForwardPlan):
     """
 
     provides = frozenset({'inner_features'})
+    allows_missing = False
 
     def __init__(
         self,

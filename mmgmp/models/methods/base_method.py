@@ -51,6 +51,9 @@ class BaseMethod(BaseModule):
     #: dropout and batch statistics included, for losses and confidences alike
     #: (``batch.unimodal_domain_logits``).
     domain_logits_in_pass = False
+    #: Whether samples may lack a modality: :meth:`losses` then reads
+    #: ``batch.present``.
+    allows_missing = False
     #: Whether :meth:`translate` is there.
     can_translate = False
 

@@ -140,7 +140,7 @@ def drop_rates(logits: list[Tensor], floor: float = 0.0) -> Tensor:
     ratios = scores[:, None] / scores
     lead = (ratios.sum(1) - 1) / max(count - 1, 1)
     rates = floor + (1 - floor) * (lead - 1).tanh()
-    return torch.where(lead > 1, rates, 0)
+    return torch.where(lead <= 1, 0, rates)  # NaN stays
 
 
 def divergence(target: Tensor, logits: Tensor) -> Tensor:

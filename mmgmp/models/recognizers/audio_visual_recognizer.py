@@ -18,6 +18,11 @@ from mmgmp.models.contributions import (
 )
 from mmgmp.models.feature_transforms import FeatureContext
 from mmgmp.models.methods import BaseMethod
+from mmgmp.models.methods.watching import unclipped_parameters
+from mmgmp.models.recognizers.partial_samples import (
+    check_partial,
+    encode_rows,
+)
 from mmgmp.models.recognizers.requirements import (
     check_contribution,
     check_methods,
@@ -33,6 +38,8 @@ from mmgmp.structures import (
     MultiModalBatch,
     Task,
     Teacher,
+    keep_present,
+    read_presence,
 )
 from mmgmp.structures.loss_report import loss_name
 from mmgmp.utils.modality_order import trained_order
@@ -189,7 +196,8 @@ class AudioVisualRecognizer(BaseModel):
         Args:
             inputs: One batch per modality, e.g. ``video`` of shape
                 ``(N, 1, C, T, H, W)`` and ``audio`` of shape
-                ``(N, 1, F, T)``.
+                ``(N, 1, F, T)``. Where samples lack a modality, the rows of
+                the others and a mask (``mmgmp.structures.presence``).
             data_samples: Labels, one sample each; needed except for
                 ``'tensor'``.
             mode: ``'tensor'`` returns fused class logits ``(N, K)``,
@@ -227,7 +235,9 @@ class AudioVisualRecognizer(BaseModel):
             ValueError: If a modality of the model is not in the batch.
         """
         outputs = self.encode(inputs, skip=self.missing_modalities)
-        features = self.transform_features(outputs)
+        features = keep_present(
+            self.transform_features(outputs), read_presence(inputs)
+        )
         if self.missing_modalities:
             features = fill_missing(self, features)
         return features
@@ -269,7 +279,7 @@ class AudioVisualRecognizer(BaseModel):
         """
         self.check_inputs(inputs, skip)
         return {
-            m: encoder(inputs[m])
+            m: encode_rows(encoder, inputs, m)
             for m, encoder in self.encoders.items()
             if m not in skip
         }
@@ -331,6 +341,7 @@ class AudioVisualRecognizer(BaseModel):
             0-dim losses named ``loss_<task>...``, confidences ``(N,)`` and
             0-dim values.
         """
+        check_partial(self, inputs)
         batch = self.forward_plan.run(self, inputs, data_samples)
         terms: dict[Task, dict[str, Tensor]] = {}
         if not any(method.replaces_cls_loss for method in self.methods):
@@ -351,6 +362,7 @@ class AudioVisualRecognizer(BaseModel):
             {} if self._has_heads else batch.outputs,
             self._statistics(batch),
             self._log_values(batch),
+            batch.present,
         ).as_losses()
 
     def predict(
@@ -365,7 +377,8 @@ class AudioVisualRecognizer(BaseModel):
         Returns:
             The samples with ``pred_score`` (K,), ``pred_label`` and
             ``modality_scores``, a dict with the scores (K,) of each
-            modality's share of the classifier.
+            modality's share of the classifier; modalities that a sample
+            lacks (``missing_modalities``) are left out.
         """
         features = self.extract_feat(inputs)
         scores = self.cls_head(self.fusion(features)).softmax(1)
@@ -377,7 +390,11 @@ class AudioVisualRecognizer(BaseModel):
             sample.set_pred_score(score)
             sample.set_pred_label(score.argmax(0, keepdim=True))
             sample.set_field(
-                {m: s[index] for m, s in by_modality.items()},
+                {
+                    m: s[index]
+                    for m, s in by_modality.items()
+                    if m not in sample.get('missing_modalities', ())
+                },
                 'modality_scores',
             )
         return data_samples
@@ -394,7 +411,11 @@ class AudioVisualRecognizer(BaseModel):
             The sum with attached ``TaskLosses``, and detached values to log.
         """
         report: LossReport = losses[REPORT]
-        return report.parse(self.trainable_encoder_parameters(), self._receive)
+        return report.parse(
+            self.trainable_encoder_parameters(),
+            self._receive,
+            unclipped_parameters(self.methods),
+        )
 
     def _load_from_state_dict(
         self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any
@@ -459,7 +480,10 @@ class AudioVisualRecognizer(BaseModel):
             method.check_labels(labels, domain_labels)
         device = next(iter(outputs.values())).device
         labels = labels.to(device, non_blocking=True)
-        clean = self._prepare(outputs, labels)
+        # Once more: a norm shifts zeros, and no gradient may reach them.
+        clean = keep_present(
+            self._prepare(outputs, labels), read_presence(inputs)
+        )
         features = self._drop(clean, labels)
         fused = self.fusion(features)
         return MultiModalBatch(
