@@ -107,6 +107,7 @@ setup(
         'librosa>=0.10',
         'soundfile',
         'av>=12',
+        'pyyaml',
         'matplotlib',
         'scikit-learn',
         'rich',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,10 +11,11 @@ from mmengine.logging import print_log
 
 from mmgmp.datasets.annotations import (
     check_domains,
+    check_entries,
+    check_identities,
     check_sample,
     load_annotation,
     merge_metainfo,
-    read_skip_list,
     resolve,
 )
 from mmgmp.datasets.file_damage import find_damage
@@ -22,6 +24,7 @@ from mmgmp.datasets.missing_modalities import (
     read_on_missing,
     report_missing,
 )
+from mmgmp.datasets.skip_lists import find_skipped, read_skip_list
 from mmgmp.datasets.skip_policy import SkipPolicy, media_errors
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
 from mmgmp.registry import DATASETS
@@ -74,7 +77,8 @@ class AudioVisualDataset(BaseDataset):
         max_errors: Unreadable samples to bear with ``'skip'``: a count (int)
             or a fraction of the dataset (float).
         skip_list: Ids to leave out, or a file of them (text with one id per
-            line, or a JSON list); ids of other splits are ignored.
+            line, or a JSON list); those that no file has are counted in
+            the log.
         test_mode: Whether the dataset is for evaluation.
         metainfo: Overrides entries of the file's metainfo.
         indices: First so many samples, or these, of those kept.
@@ -86,7 +90,9 @@ class AudioVisualDataset(BaseDataset):
         FileNotFoundError: If an annotation file or skip list is missing.
         TypeError: If a list is given as one string.
         ValueError: If a domain, label, modality or option is not one of those
-            there are; the message lists them.
+            there are; the message lists them. If an annotation or skip list
+            is no text of its format, an id stands twice in a file or with two
+            labels, or an entry holds a path or time that cannot be.
 
     Example:
         >>> import json, os, tempfile
@@ -164,6 +170,8 @@ class AudioVisualDataset(BaseDataset):
         """
         annotations = [load_annotation(path) for path in self.ann_file]
         metainfo = merge_metainfo(annotations, self.ann_file)
+        for annotation, path in zip(annotations, self.ann_file, strict=True):
+            check_identities(annotation, path)
         found = {s['domain'] for a in annotations for s in a['data_list']}
         present = [name for name in metainfo['domains'] if name in found]
         domains = check_domains(
@@ -171,28 +179,38 @@ class AudioVisualDataset(BaseDataset):
         )
         for key, value in {**metainfo, 'domains': list(domains)}.items():
             self._metainfo.setdefault(key, value)
-        skipped = read_skip_list(self.skip_list, self.data_root)
+        skipped = self._skipped(annotations)
         data_list = []
-        num_skipped = 0
+        labels: dict[str, tuple[int, str]] = {}
         for annotation, path in zip(annotations, self.ann_file, strict=True):
             for sample in annotation['data_list']:
-                if sample['domain'] not in domains:
+                if sample['domain'] not in domains or sample['id'] in skipped:
                     continue
-                if sample['id'] in skipped:
-                    num_skipped += 1
-                    continue
+                check_entries(sample, self.modalities, path)
                 having = find_modalities(
                     sample, self.on_missing, self.data_root
                 )
                 check_sample(sample, metainfo['classes'], having, path)
+                _check_same(sample, labels, path)
                 data_list.append(self._data_info(sample, domains, having))
-        if num_skipped:
-            print_log(
-                f'skip_list left out {num_skipped} samples of {self.ann_file}',
-                logger='current',
-            )
         report_missing(data_list, self.modalities, self.ann_file)
         return data_list
+
+    def _skipped(self, annotations: Sequence[Mapping[str, Any]]) -> set[str]:
+        listed = read_skip_list(self.skip_list, self.data_root)
+        if not listed:
+            return set()
+        ids = [s['id'] for a in annotations for s in a['data_list']]
+        found, unknown = find_skipped(listed, ids)
+        examples = ', '.join(map(repr, sorted(unknown)[:3]))
+        print_log(
+            f'skip_list leaves out {len(found)} samples of {self.ann_file}; '
+            f'{len(unknown)} of its {len(listed)} ids are none of these files'
+            + (f', such as {examples}' if unknown else ''),
+            logger='current',
+            level=logging.INFO if found else logging.WARNING,
+        )
+        return found
 
     def _data_info(
         self,
@@ -275,4 +293,17 @@ class AudioVisualDataset(BaseDataset):
                 self._skip_policy.record(candidate, sample_id, damage)
         raise RuntimeError(
             f'no sample of {self.ann_file} can be read: {self.unreadable_ids}'
+        )
+
+
+def _check_same(
+    sample: Mapping[str, Any], labels: dict[str, tuple[int, str]], path: str
+) -> None:
+    """Refuse an id that another file gives another label."""
+    label, other = labels.setdefault(sample['id'], (sample['label'], path))
+    if label != sample['label']:
+        raise ValueError(
+            f'label of sample {sample["id"]!r} must be the same in all files, '
+            f'got {label} in {other} and {sample["label"]} in {path}; correct '
+            'one of them'
         )

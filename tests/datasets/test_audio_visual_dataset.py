@@ -80,7 +80,8 @@ def test_files_read_as_one_keep_duplicates(corpus, edited):
 
 def test_class_lists_of_files_must_agree(corpus, tmp_path):
     other = tmp_path / 'other.json'
-    write_annotation(other, [], classes=['sit', 'walk'])
+    sample = {'id': 'human/a', 'domain': 'human', 'label': 0}
+    write_annotation(other, [sample], classes=['sit', 'walk'])
     with pytest.raises(ValueError, match=r'ann_file: .*same classes.*sit'):
         build(corpus, ann_file=['train.json', str(other)])
 
