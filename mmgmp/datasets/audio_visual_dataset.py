@@ -17,6 +17,7 @@ from mmgmp.datasets.annotations import (
     resolve,
 )
 from mmgmp.datasets.skip_policy import SkipPolicy, media_errors
+from mmgmp.datasets.subset import spread
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
 from mmgmp.registry import DATASETS
 
@@ -60,7 +61,8 @@ class AudioVisualDataset(BaseDataset):
             line, or a JSON list); ids of other splits are ignored.
         test_mode: Whether the dataset is for evaluation.
         metainfo: Overrides entries of the file's metainfo.
-        indices: First so many samples, or these, of those kept.
+        indices: So many samples of those kept, taken from all domains and
+            classes by turns (if negative, from the end); or these samples.
         serialize_data: Whether workers share one copy of the annotation.
         lazy_init: Whether to read the annotation only when it is needed.
         max_refetch: Tries when a transform returns ``None`` in training.
@@ -119,6 +121,8 @@ class AudioVisualDataset(BaseDataset):
         self.on_error = on_error
         self.max_errors = max_errors
         self.skip_list = skip_list
+        #: All domains that the files name, when they have been read.
+        self.known_domains: tuple[str, ...] = ()
         self._skip_policy: SkipPolicy | None = None
         super().__init__(
             ann_file=[ann_file] if isinstance(ann_file, str) else ann_file,
@@ -145,6 +149,7 @@ class AudioVisualDataset(BaseDataset):
         """
         annotations = [load_annotation(path) for path in self.ann_file]
         metainfo = merge_metainfo(annotations, self.ann_file)
+        self.known_domains = tuple(metainfo['domains'])
         found = {s['domain'] for a in annotations for s in a['data_list']}
         present = [name for name in metainfo['domains'] if name in found]
         domains = check_domains(
@@ -171,7 +176,27 @@ class AudioVisualDataset(BaseDataset):
                 f'skip_list left out {num_skipped} samples of {self.ann_file}',
                 logger='current',
             )
+        if not data_list:
+            raise ValueError(
+                f'skip_list must leave samples of {list(domains)}, got all '
+                f'{num_skipped} of {self.ann_file}; shorten it'
+            )
         return data_list
+
+    def _get_unserialized_subset(
+        self, indices: int | Sequence[int]
+    ) -> list[dict[str, Any]]:
+        if isinstance(indices, int):
+            groups = [(d['domain'], d['label']) for d in self.data_list]
+            indices = spread(groups, indices)
+        chosen: list[dict[str, Any]]
+        chosen = super()._get_unserialized_subset(indices)
+        if not chosen:
+            raise ValueError(
+                f'indices must leave at least one sample, got {indices!r}; '
+                'None keeps all'
+            )
+        return chosen
 
     def _data_info(
         self, sample: Mapping[str, Any], domains: tuple[str, ...]
