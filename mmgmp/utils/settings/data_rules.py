@@ -29,7 +29,7 @@ def check_loaders(facts: RunFacts) -> Iterator[Problem]:
         yield from _check_readable(facts, loader)
         yield from _check_domain_list(loader)
         if loader.is_known:
-            yield from _check_empty(loader)
+            yield from _check_empty(facts, loader)
             yield from _check_lists(loader)
     if facts.train is not None and facts.train.is_known:
         yield from _check_batches(facts.train)
@@ -120,7 +120,7 @@ def _check_domain_list(loader: LoaderFacts) -> Iterator[Problem]:
         )
 
 
-def _check_empty(loader: LoaderFacts) -> Iterator[Problem]:
+def _check_empty(facts: RunFacts, loader: LoaderFacts) -> Iterator[Problem]:
     found = {domain for domain, _ in loader.counts}
     empty = [d for d in loader.all_domains if d not in found]
     if empty:
@@ -129,6 +129,7 @@ def _check_empty(loader: LoaderFacts) -> Iterator[Problem]:
             f'{loader.name}.dataset must have samples of every domain that '
             f'it names, got none of {empty}; look at its skip_list and '
             'indices',
+            WARNING if loader is facts.val else ERROR,
         )
 
 

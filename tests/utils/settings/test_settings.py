@@ -65,6 +65,9 @@ WARNINGS = {
     'drop-last': dict(train=loader('train', data('ab'), batch_size=9)),
     'shuffle': dict(train=loader('train', data('ab'), shuffle=False)),
     'corpus': dict(test=loader('test', data('c', 'test', corpus='other'))),
+    'empty-domain': dict(
+        val=loader('val', data('ab', samples=data('a', 'test').samples))
+    ),
     'empty-class': dict(
         train=loader(
             'train', data('ab', samples=data('ab').samples[:-4]), batch_size=4
