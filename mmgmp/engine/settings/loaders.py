@@ -91,16 +91,22 @@ def _leaves(dataset: Any) -> Iterator[Any]:
 
 def _without_pipeline(dataset: Mapping[str, Any]) -> dict[str, Any]:
     """A copy that reads annotation only, and quickly."""
-    config = copy.deepcopy(dict(dataset))
-    if 'pipeline' in config:
-        config['pipeline'] = []
-    if isinstance(config.get('dataset'), Mapping):
-        config['dataset'] = _without_pipeline(config['dataset'])
-    if isinstance(config.get('datasets'), Sequence):
-        config['datasets'] = [
-            _without_pipeline(item) if isinstance(item, Mapping) else item
-            for item in config['datasets']
-        ]
+    config: dict[str, Any] = {}
+    for key, value in dataset.items():
+        if key == 'pipeline':
+            config[key] = []
+        elif key == 'dataset' and isinstance(value, Mapping):
+            config[key] = _without_pipeline(value)
+        elif key == 'datasets' and isinstance(value, Sequence):
+            config[key] = [
+                _without_pipeline(item) if isinstance(item, Mapping) else item
+                for item in value
+            ]
+        else:
+            config[key] = copy.deepcopy(value)
+    if config.get('type') == 'AudioVisualDataset':
+        # For workers, which there are none of here; packing takes longest.
+        config['serialize_data'] = False
     return config
 
 
