@@ -8,6 +8,8 @@ custom_imports = dict(
     allow_failed_imports=False,
 )
 default_scope = 'mmaction'
+# MMEngine's own runner, which lets hooks look at the settings first.
+runner_type = 'CheckedRunner'
 
 default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'),
@@ -24,6 +26,8 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
+    # Do the settings fit the data, the model and the checkpoint?
+    settings=dict(type='SettingsCheckHook', allow_seen_target=False),
 )
 custom_hooks = [dict(type='TaskGradientHook'), dict(type='ExactResumeHook')]
 

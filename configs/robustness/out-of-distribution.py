@@ -1,7 +1,7 @@
 # Does the confidence tell a foreign corpus apart: AUROC, FPR95. By default
 # the foreign one is EPIC-Kitchens D1, as one mp4 file per action.
 # Tests any trained model; MMGMP_CONFIG names its config (an absolute path).
-_base_ = '{{$MMGMP_CONFIG:../gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py}}'
+_base_ = '{{$MMGMP_CONFIG:../_base_/training_config_unset.py}}'
 test_dataloader = dict(
     dataset=dict(
         _delete_=True,

@@ -26,6 +26,7 @@ from mmgmp.datasets.missing_modalities import (
 )
 from mmgmp.datasets.skip_lists import find_skipped, read_skip_list
 from mmgmp.datasets.skip_policy import SkipPolicy, media_errors
+from mmgmp.datasets.subset import spread
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
 from mmgmp.registry import DATASETS
 
@@ -81,7 +82,8 @@ class AudioVisualDataset(BaseDataset):
             the log.
         test_mode: Whether the dataset is for evaluation.
         metainfo: Overrides entries of the file's metainfo.
-        indices: First so many samples, or these, of those kept.
+        indices: So many samples of those kept, taken from all domains and
+            classes by turns (if negative, from the end); or these samples.
         serialize_data: Whether workers share one copy of the annotation.
         lazy_init: Whether to read the annotation only when it is needed.
         max_refetch: Tries when a transform returns ``None`` in training.
@@ -144,6 +146,8 @@ class AudioVisualDataset(BaseDataset):
         self.on_missing = read_on_missing(on_missing, self.modalities)
         self.max_errors = max_errors
         self.skip_list = skip_list
+        #: All domains that the files name, when they have been read.
+        self.known_domains: tuple[str, ...] = ()
         self._skip_policy: SkipPolicy | None = None
         super().__init__(
             ann_file=[ann_file] if isinstance(ann_file, str) else ann_file,
@@ -172,6 +176,7 @@ class AudioVisualDataset(BaseDataset):
         metainfo = merge_metainfo(annotations, self.ann_file)
         for annotation, path in zip(annotations, self.ann_file, strict=True):
             check_identities(annotation, path)
+        self.known_domains = tuple(metainfo['domains'])
         found = {s['domain'] for a in annotations for s in a['data_list']}
         present = [name for name in metainfo['domains'] if name in found]
         domains = check_domains(
@@ -193,6 +198,11 @@ class AudioVisualDataset(BaseDataset):
                 check_sample(sample, metainfo['classes'], having, path)
                 _check_same(sample, labels, path)
                 data_list.append(self._data_info(sample, domains, having))
+        if not data_list:
+            raise ValueError(
+                f'skip_list must leave samples of {list(domains)}, got all of '
+                f'{self.ann_file}; shorten it'
+            )
         report_missing(data_list, self.modalities, self.ann_file)
         return data_list
 
@@ -211,6 +221,21 @@ class AudioVisualDataset(BaseDataset):
             level=logging.INFO if found else logging.WARNING,
         )
         return found
+
+    def _get_unserialized_subset(
+        self, indices: int | Sequence[int]
+    ) -> list[dict[str, Any]]:
+        if isinstance(indices, int):
+            groups = [(d['domain'], d['label']) for d in self.data_list]
+            indices = spread(groups, indices)
+        chosen: list[dict[str, Any]]
+        chosen = super()._get_unserialized_subset(indices)
+        if not chosen:
+            raise ValueError(
+                f'indices must leave at least one sample, got {indices!r}; '
+                'None keeps all'
+            )
+        return chosen
 
     def _data_info(
         self,

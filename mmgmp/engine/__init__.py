@@ -1,5 +1,5 @@
-"""What happens during training: optimizer wrappers and hooks."""
+"""What happens during a run: its runner, optimizer wrappers and hooks."""
 
-from mmgmp.engine import hooks, optim
+from mmgmp.engine import hooks, optim, runner
 
-__all__ = ['hooks', 'optim']
+__all__ = ['hooks', 'optim', 'runner']

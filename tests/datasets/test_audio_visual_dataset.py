@@ -305,6 +305,14 @@ def test_subset_and_class_ids(corpus):
     assert [dataset.get_cat_ids(i) for i in range(4)] == [[0], [1], [2], [0]]
 
 
+def test_no_samples_are_an_error(corpus):
+    with pytest.raises(ValueError, match='indices must leave at least one'):
+        build(corpus, indices=0)
+    everything = [build(corpus)[i]['sample_id'] for i in range(18)]
+    with pytest.raises(ValueError, match='skip_list must leave samples'):
+        build(corpus, skip_list=everything)
+
+
 def test_lazy_dataset_reads_when_used(corpus):
     dataset = build(corpus, domains=['human'], lazy_init=True)
     assert not dataset.data_list

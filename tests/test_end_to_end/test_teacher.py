@@ -28,6 +28,7 @@ SHORT = (
 SOURCES = (
     'test_dataloader.dataset.ann_file=hac_test.json',
     'test_dataloader.dataset.domains=[animal,cartoon]',
+    'default_hooks.settings.allow_seen_target=True',
 )
 
 

@@ -35,6 +35,13 @@ def test_the_configs_are_those_documented():
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize('name', CONFIGS)
+def test_without_a_training_config_nothing_is_tested(name, monkeypatch):
+    monkeypatch.delenv('MMGMP_CONFIG', raising=False)
+    with pytest.raises(ValueError, match='MMGMP_CONFIG must be set'):
+        Config.fromfile(ROOT / f'robustness/{name}.py')
+
+
 @pytest.mark.parametrize(
     'name', [name for name in CONFIGS if name != 'out-of-distribution']
 )
