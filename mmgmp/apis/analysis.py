@@ -18,6 +18,7 @@ from mmengine.runner.checkpoint import load_state_dict
 from numpy.typing import NDArray
 
 from mmgmp.registry import MODELS
+from mmgmp.utils.checkpoint_files import read_checkpoint
 from mmgmp.utils.modality_order import restore_encoders, trained_order
 
 
@@ -169,7 +170,7 @@ def class_names(checkpoint: str | Path) -> list[str]:
     Args:
         checkpoint: File written by MMEngine.
     """
-    state = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    state = read_checkpoint(checkpoint)
     return list(state['meta']['dataset_meta']['classes'])
 
 
@@ -209,7 +210,7 @@ def extract_features(
         The features, in the order of the splits.
     """
     init_default_scope(config.get('default_scope', 'mmaction'))
-    state = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    state = read_checkpoint(checkpoint)
     order = trained_order(state['state_dict'])
     model: Any = MODELS.build(
         {

@@ -10,7 +10,7 @@ import time
 import pytest
 import torch
 
-from mmgmp.engine.hooks.safe_checkpoint_hook import is_intact
+from mmgmp.utils.checkpoint_files import is_intact, read_checkpoint
 from tests.processes import finish, start
 
 from .resume_toys import BATCHES, EPOCHS, train, train_rank
@@ -267,7 +267,7 @@ def test_a_damaged_checkpoint_that_is_named_is_refused(finished, tmp_path):
     process.join(60)
     assert process.exitcode == 1
     text = log(folder)
-    assert f'resume must name an intact checkpoint, got {last}' in text
+    assert f'resume: {last} must be a whole checkpoint, got one that' in text
     assert f'resume {folder / f"epoch_{EPOCHS - 1}.pth"}' in text
 
 
