@@ -69,7 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('checkpoint')
     parser.add_argument('videos', nargs='+', type=Path)
-    parser.add_argument('--config', help='a config file, which is code, instead of the one inside')
+    parser.add_argument(
+        '--config',
+        help='a config file, which is code, instead of the one inside',
+    )
     parser.add_argument('--device', help='such as cpu or cuda:0')
     parser.add_argument('--out-dir', help='where annotated videos go')
     parser.add_argument('--batch-size', type=int, default=4)

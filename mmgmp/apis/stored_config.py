@@ -19,6 +19,8 @@ from mmgmp.utils.config_data import CONFIG_KEY, config_from_text
 
 _SCOPES = ('mmaction', 'mmengine')
 _FETCHING = ('init_cfg', 'pretrained')
+# Pathways of MMAction2's SlowFast, which it looks up in a table of its own.
+_UNREGISTERED = ('resnet3d',)
 
 
 def stored_config(checkpoint: Any, path: str) -> ConfigDict:
@@ -59,8 +61,9 @@ def stored_config(checkpoint: Any, path: str) -> ConfigDict:
             f'SafeCheckpointHook writes it, got {error!r}; name the config '
             'it was trained with (model=CONFIG, demo.py --config CONFIG)'
         ) from error
+    parts = _without_files(parts)
     _check(parts, path)
-    return ConfigDict(_without_files(parts))
+    return ConfigDict(parts)
 
 
 def _check(parts: Mapping[str, Any], path: str) -> None:
@@ -113,7 +116,7 @@ def _without_files(value: Any) -> Any:
 
 
 def _registered_names() -> set[str]:
-    names: set[str] = set()
+    names = set(_UNREGISTERED)
     for start in (MODELS, TASK_UTILS, TRANSFORMS):
         registry: Registry | None = start
         while registry is not None:

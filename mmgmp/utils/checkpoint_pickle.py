@@ -12,7 +12,7 @@ import math
 import pickletools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import torch
 
@@ -58,11 +58,13 @@ _CONSTANTS: dict[str, Any] = {
 _TUPLES = {'TUPLE1': 1, 'TUPLE2': 2, 'TUPLE3': 3}
 
 
-class _Global(NamedTuple):
+@dataclass(frozen=True)
+class _Global:
     name: str
 
 
-class _Storage(NamedTuple):
+@dataclass(frozen=True)
+class _Storage:
     """Part of the file that tensors look at; ``count`` items of it."""
 
     item_size: int
@@ -229,13 +231,13 @@ class PickleSizes:
 
     def _call(self, name: str, arguments: tuple[Any, ...]) -> Any:
         if name in _TENSORS:
-            self._check_tensor(*arguments[:4], name=name, more=arguments[4:])
+            self._check_tensor(name, *arguments)
         elif name == _ENCODE:
             if not _is_text(arguments[0]) or arguments[1] != 'latin1':
                 raise ValueError(f'encodes as {arguments[1:]!r}')
             return arguments[0].encode('latin1')
         elif name in _CONTAINERS:
-            if not all(item is _OBJECT or _is_flat(item) for item in arguments):
+            if not all(x is _OBJECT or _is_flat(x) for x in arguments):
                 raise ValueError(f'holds a {name} of what are no names')
         elif name.endswith('._reconstruct'):
             if arguments[1] != (0,):
@@ -249,12 +251,12 @@ class PickleSizes:
 
     def _check_tensor(
         self,
+        name: str,
         storage: _Storage,
         start: int,
         shape: tuple[int, ...],
         strides: tuple[int, ...],
-        name: str,
-        more: tuple[Any, ...],
+        *more: Any,
     ) -> None:
         item_size = storage.item_size
         if name.endswith('_v3'):
@@ -313,8 +315,9 @@ def _is_torch_value(module: str, name: str) -> bool:
     if name.endswith('Storage'):
         is_torch = module in ('torch', 'torch.cuda', 'torch.storage')
         return is_torch and name.removesuffix('Storage') in _ITEM_SIZES
-    is_type = isinstance(getattr(torch, name, None), torch.dtype)
-    return module == 'torch' and is_type
+    if module != 'torch':
+        return False
+    return isinstance(getattr(torch, name, None), torch.dtype)
 
 
 def _is_text(value: Any) -> bool:
@@ -329,7 +332,7 @@ def _is_flat(value: Any) -> bool:
     """Whether looking a value up takes little time."""
     if isinstance(value, _List):
         return value.is_flat
-    if isinstance(value, tuple) and not isinstance(value, _Global):
+    if isinstance(value, tuple):
         return all(map(_is_plain, value))
     return _is_plain(value)
 

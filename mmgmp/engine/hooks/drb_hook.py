@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mmgmp.engine.hooks.drb_maths import pull_back, purity, rescale
 from mmgmp.registry import HOOKS
 from mmgmp.structures import EncodingModel
 
@@ -137,8 +138,8 @@ class DRBHook(Hook):
                 'or start with load_from'
             )
         else:
-            self.done = self._restored['done']
-            self._initial = self._restored['initial']
+            self._initial = _fitting(self._restored, _parameters(model))
+            self.done = int(self._restored['done'])
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Diagnose and re-initialise, if it is time.
@@ -251,64 +252,6 @@ class DRBHook(Hook):
         return runner.build_dataloader(copy.deepcopy(config), seed=runner.seed)
 
 
-def purity(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> float:
-    """Share of samples that have the most frequent class of their cluster.
-
-    Args:
-        labels: True classes, ``(N,)``.
-        clusters: Cluster of each sample, ``(N,)``.
-
-    Example:
-        >>> purity(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]))
-        0.75
-    """
-    found = [
-        np.unique(labels[clusters == cluster], return_counts=True)[1].max()
-        for cluster in np.unique(clusters)
-    ]
-    return float(sum(found) / len(labels))
-
-
-def rescale(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale each dimension to [-1, 1] within the set; a constant one to 0.
-
-    Args:
-        features: ``(N, D)``.
-
-    Example:
-        >>> rescale(np.array([[1., 5.], [3., 5.]])).tolist()
-        [[-1.0, 0.0], [1.0, 0.0]]
-    """
-    low, high = features.min(0), features.max(0)
-    span = high - low
-    middle = (high + low) / 2
-    return 2 * (features - middle) / np.where(span > 0, span, 1)
-
-
-@torch.no_grad()
-def pull_back(
-    parameters: Sequence[Tensor], initial: Sequence[Tensor], strength: float
-) -> None:
-    """Move parameters towards their initial values, in place.
-
-    Args:
-        parameters: theta.
-        initial: theta_0, in the same order.
-        strength: tau in [0, 1]; 0 changes nothing, bit for bit.
-
-    Example:
-        >>> theta = torch.tensor([3.])
-        >>> pull_back([theta], [torch.tensor([1.])], 0.5)
-        >>> theta
-        tensor([2.])
-    """
-    if strength == 0:
-        return  # adding zero would turn -0.0 into 0.0
-    for parameter, start in zip(parameters, initial, strict=True):
-        target = start.to(parameter)
-        parameter.mul_(1 - strength).add_(target, alpha=strength)
-
-
 @torch.no_grad()
 def _collect(
     model: Any, dataloader: Any
@@ -375,3 +318,20 @@ def _parameters(model: Any) -> Mapping[str, Sequence[torch.nn.Parameter]]:
         model.trainable_encoder_parameters()
     )
     return parameters
+
+
+def _fitting(
+    restored: Mapping[str, Any],
+    parameters: Mapping[str, Sequence[torch.nn.Parameter]],
+) -> dict[str, list[Tensor]]:
+    """Initial weights of a checkpoint, if they are those of this model."""
+    initial: dict[str, list[Tensor]] = restored['initial']
+    found = {m: [tuple(p.shape) for p in ps] for m, ps in initial.items()}
+    wanted = {m: [tuple(p.shape) for p in ps] for m, ps in parameters.items()}
+    if found != wanted:
+        raise ValueError(
+            'DRBHook needs the weights that training started from for '
+            f'encoders {sorted(wanted)}, got others for {sorted(found)}; '
+            'resume with the model and frozen_stages of the checkpoint'
+        )
+    return initial
