@@ -16,8 +16,8 @@ from mmengine.runner.checkpoint import load_state_dict
 from numpy.typing import NDArray
 
 from mmgmp.apis.predictions import Predictions, read_predictions
-from mmgmp.models.encoders.pretrained import read_checkpoint
 from mmgmp.registry import MODELS
+from mmgmp.utils.checkpoint_files import read_checkpoint
 from mmgmp.utils.modality_order import restore_encoders, trained_order
 from mmgmp.utils.text_files import read_json
 
@@ -130,7 +130,7 @@ def class_names(checkpoint: str | Path) -> list[str]:
     Raises:
         ValueError: If it cannot be read or holds none.
     """
-    state = read_checkpoint(str(checkpoint))
+    state = read_checkpoint(checkpoint)
     try:
         classes = state['meta']['dataset_meta']['classes']
     except (LookupError, TypeError) as error:
@@ -177,7 +177,7 @@ def extract_features(
         The features, in the order of the splits.
     """
     init_default_scope(config.get('default_scope', 'mmaction'))
-    state = read_checkpoint(str(checkpoint))
+    state = read_checkpoint(checkpoint)
     order = trained_order(state['state_dict'])
     model: Any = MODELS.build(
         {
