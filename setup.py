@@ -100,7 +100,9 @@ setup(
     package_data={'mmgmp': ['py.typed', 'apis/benchmark/*.yml']},
     python_requires='>=3.10',
     install_requires=[
-        'torch>=2.3',
+        # Before 2.6 a file could run code in spite of weights_only=True
+        # (CVE-2025-32434).
+        'torch>=2.6',
         # MMAction2 names MMEngine in its extra only, and forgets
         # importlib_metadata. MMCV is an extra here: mmcv and mmcv-lite own
         # the same folder, so a hard choice would break the other one.
@@ -112,6 +114,7 @@ setup(
         'librosa>=0.10',
         'soundfile',
         'av>=12',
+        'pyyaml',
         'matplotlib',
         'scikit-learn',
         'rich',

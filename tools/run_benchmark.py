@@ -170,6 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         f'failed; report: {", ".join(map(str, reports))}',
         soft_wrap=True,
         highlight=False,
+        markup=False,
     )
     if is_stopped:
         return 130

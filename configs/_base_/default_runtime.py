@@ -8,7 +8,8 @@ custom_imports = dict(
     allow_failed_imports=False,
 )
 default_scope = 'mmaction'
-# Writes the protocol out before anything is built (docs/configs.md).
+# Writes the protocol out, and checks the settings, before anything is built
+# (docs/configs.md, docs/checks.md).
 runner_type = 'ProtocolRunner'
 
 default_hooks = dict(
@@ -28,6 +29,8 @@ default_hooks = dict(
     sync_buffers=dict(type='SyncBuffersHook'),
     task_gradient=dict(type='TaskGradientHook'),
     exact_resume=dict(type='ExactResumeHook'),
+    # Do the settings fit the data, the model and the checkpoint?
+    settings=dict(type='SettingsCheckHook', allow_seen_target=False),
 )
 
 env_cfg = dict(

@@ -9,8 +9,9 @@ import numpy as np
 
 from mmgmp.apis.media_jobs import CheckSettings, Fault, MediaJob, MediaResult
 from mmgmp.apis.sound_check import length_faults
-from mmgmp.datasets.transforms.frame_index import open_video, read_frame_index
+from mmgmp.datasets.transforms.frame_index import read_frame_index
 from mmgmp.datasets.transforms.pyav_seek import PyAVSeekInit, decode_frames
+from mmgmp.datasets.transforms.video_file import open_video, to_image
 
 # Pictures of a file that are read alone, and at most compared.
 _SPREAD, _COMPARED = 5, 12
@@ -82,7 +83,7 @@ def _check_pictures(
             return
     for number in numbers:
         frames, _ = decode_frames(path, [number])
-        if number in kept and not _is_same(frames[number], kept[number]):
+        if number in kept and not np.array_equal(frames[number], kept[number]):
             text = f'frame {number}, read alone, is another than in order'
             yield job.fault('undecodable', text, path)
             return
@@ -120,11 +121,6 @@ def _decode_all(
             if frame.is_corrupt:
                 damaged.append(count)
             if count in wanted:
-                kept[count] = frame.to_ndarray(format='rgb24')
+                kept[count] = to_image(frame, path)
             count += 1
     return count, damaged, kept
-
-
-def _is_same(read: np.ndarray, stored: np.ndarray) -> bool:
-    """Whether two pictures are equal, however a rotation tag turned one."""
-    return any(np.array_equal(read, np.rot90(stored, k)) for k in range(4))

@@ -9,7 +9,8 @@ from typing import Any
 import mmcv
 
 from mmgmp.datasets.transforms.audio_loading import LoadAudioSegment
-from mmgmp.datasets.transforms.frame_index import open_video, read_frame_index
+from mmgmp.datasets.transforms.frame_index import read_frame_index
+from mmgmp.datasets.transforms.video_file import open_video
 
 Entry = Mapping[str, Any]
 
@@ -67,7 +68,8 @@ def _try(
 
 
 def _read_sound(path: str, entry: Entry) -> None:
-    LoadAudioSegment()({**entry, 'filename': path})
+    # Whether silence is a fault is for the config to say.
+    LoadAudioSegment(on_silence='keep')({**entry, 'filename': path})
 
 
 def _read_video(path: str, entry: Entry) -> None:

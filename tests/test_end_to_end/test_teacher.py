@@ -29,6 +29,7 @@ SOURCES = (
     'protocol=None',
     'test_dataloader.dataset.ann_file=hac_test.json',
     'test_dataloader.dataset.domains=[animal,cartoon]',
+    'default_hooks.settings.allow_seen_target=True',
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmgmp.apis.benchmark.plan import Method, Overrides, Plan
+from mmgmp.apis.benchmark.plan_file import check_length, slug
 
 TRAIN = 'train'
 TEST = 'test'
@@ -68,16 +69,6 @@ class Cell:
         return work_dir / self.name
 
 
-def slug(text: str) -> str:
-    """Turn a name into one that suits a file.
-
-    Example:
-        >>> slug('SimMMDG + GMP, V+A')
-        'SimMMDG-+-GMP-V+A'
-    """
-    return re.sub(r'[^\w.+=-]+', '-', text).strip('-')
-
-
 def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
     """List the cells that can be named by now.
 
@@ -113,7 +104,10 @@ def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
             'rename them (upper and lower case are told apart)'
         )
     for cell in cells:
-        if not cell.config.is_file():
+        place = f'{plan.path}: settings of methods.{cell.method}'
+        check_length(place, slug(cell.label))
+        # Unlike the method of a path, it bears names that are too long.
+        if not os.path.isfile(cell.config):
             raise FileNotFoundError(
                 f'methods.{cell.method} names {cell.config}, which is not '
                 f'there; paths are relative to the plan {plan.path}, and '

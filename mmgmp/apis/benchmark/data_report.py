@@ -14,6 +14,7 @@ import numpy as np
 from mmgmp.apis.benchmark.conditions import conditions
 from mmgmp.apis.benchmark.results import Results, as_record, ratio_summaries
 from mmgmp.apis.benchmark.text_report import notes
+from mmgmp.utils.plain_text import csv_cell
 
 
 def to_json(results: Results) -> str:
@@ -55,8 +56,15 @@ def _finite(value: Any) -> Any:
 
 
 def to_csv(results: Results) -> str:
-    """Write one line per cell as CSV."""
-    records = [as_record(run) for run in results.runs]
+    """Write one line per cell as CSV.
+
+    Texts that a spreadsheet would take for a formula get an apostrophe in
+    front.
+    """
+    records = [
+        {csv_cell(name): csv_cell(value) for name, value in row.items()}
+        for row in map(as_record, results.runs)
+    ]
     names = list(dict.fromkeys(name for r in records for name in r))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator='\n')

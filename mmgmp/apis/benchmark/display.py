@@ -49,6 +49,7 @@ def run_with_display(runner: BenchmarkRunner, console: Console) -> bool:
                 f'{event.what} {event.detail}',
                 soft_wrap=True,
                 highlight=False,
+                markup=False,
             )
 
         runner.report = say
@@ -76,14 +77,15 @@ def progress_table(runner: BenchmarkRunner) -> RenderableType:
     """
     plan, cells = runner.plan, list_cells(runner.plan)
     is_done = [files.state() is State.DONE for files in cells]
-    table = Table(title=f'{plan.title}: {sum(is_done)} of {len(cells)} done')
+    title = f'{plan.title}: {sum(is_done)} of {len(cells)} done'
+    table = Table(title=Text(title))
     table.add_column('')
     for target in plan.targets:
-        table.add_column(target)
+        table.add_column(Text(target))
     for method in plan.methods:
         for modalities in plan.modalities:
             table.add_row(
-                ' '.join(filter(None, (method, modalities))),
+                Text(' '.join(filter(None, (method, modalities)))),
                 *(
                     _marks(runner, cells, (method, modalities, target))
                     for target in plan.targets

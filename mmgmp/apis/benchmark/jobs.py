@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
@@ -28,6 +27,7 @@ from mmgmp.apis.benchmark.training_state import (
     prepare_resume,
     read_training,
 )
+from mmgmp.utils.text_files import parse_json, read_text, warn_once
 
 _PATIENCE = 10.0
 
@@ -57,11 +57,13 @@ class Job:
         if self.stage != TRAIN:
             return self.stage
         logs = sorted(self.files.folder.glob('*/vis_data/scalars.json'))
-        lines = logs[-1].read_text('utf-8').splitlines() if logs else []
-        for line in reversed(lines):
+        text = logs[-1].read_text('utf-8', 'replace') if logs else ''
+        for line in reversed(text.splitlines()):
             try:
-                values = json.loads(line)
-            except json.JSONDecodeError:  # being written
+                values = parse_json(line, 'the log', allow_nan=True)
+            except ValueError:  # being written
+                continue
+            if not isinstance(values, dict):
                 continue
             if 'epoch' in values:
                 return f'epoch {values["epoch"]}'
@@ -196,9 +198,15 @@ def tidy(files: CellFiles) -> None:
 def _newest_metrics(folder: Path) -> Metrics:
     for path in sorted(folder.glob('*/*.json'), reverse=True):
         try:
-            lines = path.read_text('utf-8').splitlines()
-            values: Metrics = json.loads(lines[-1])
-        except (IndexError, json.JSONDecodeError):  # cut off
+            line = read_text(path).rstrip().rpartition('\n')[2]
+            values = parse_json(line, str(path), allow_nan=True)
+        except ValueError as error:  # cut off
+            warn_once(f'{error}; it is left out')
             continue
-        return {k: v for k, v in values.items() if '/' in k}
+        if isinstance(values, dict):
+            return {
+                name: float(value)
+                for name, value in values.items()
+                if '/' in name and type(value) in (int, float)
+            }
     return {}

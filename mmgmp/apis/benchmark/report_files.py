@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from mmgmp.apis.benchmark.data_report import to_csv, to_json
 from mmgmp.apis.benchmark.page import to_html
 from mmgmp.apis.benchmark.results import Results
 from mmgmp.apis.benchmark.text_report import to_markdown
+from mmgmp.utils import draft_files
 
 
 def write_report(results: Results) -> list[Path]:
@@ -22,7 +22,6 @@ def write_report(results: Results) -> list[Path]:
     """
     files = []
     folder = results.plan.work_dir
-    folder.mkdir(parents=True, exist_ok=True)
     for suffix, write in (
         ('json', to_json),
         ('csv', to_csv),
@@ -30,8 +29,7 @@ def write_report(results: Results) -> list[Path]:
         ('html', to_html),
     ):
         path = folder / f'report.{suffix}'
-        draft = folder / f'.report.{suffix}'
-        draft.write_text(write(results), encoding='utf-8')
-        os.replace(draft, path)
+        with draft_files(path) as [draft]:
+            draft.write_text(write(results), encoding='utf-8')
         files.append(path)
     return files

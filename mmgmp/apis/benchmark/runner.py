@@ -23,7 +23,7 @@ from mmgmp.apis.benchmark.jobs import (
     tidy,
 )
 from mmgmp.apis.benchmark.plan import Plan
-from mmgmp.apis.benchmark.training_state import Metrics
+from mmgmp.apis.benchmark.training_state import Metrics, prepare_resume
 
 _POLL_SECONDS = 0.2
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -85,6 +85,10 @@ class BenchmarkRunner:
         self._interrupted_by: int | None = None
         cells = self.cells()
         check_cells(plan, cells, resume)
+        for files in cells:
+            # It was damaged; what was trained says that it is of this plan.
+            if files.next_stage() != TRAIN and not files.has_begun():
+                files.write_cell()
         if retry_failed:
             for files in cells:
                 files.clear_failure()
@@ -165,11 +169,13 @@ class BenchmarkRunner:
     def _advance(self, files: CellFiles) -> str | None:
         """Return the stage to work on, counting what is complete."""
         stage = files.next_stage()
-        if stage == TRAIN and (files.folder / 'cell.json').is_file():
+        if stage == TRAIN and files.has_begun():
             # An earlier process may have ended with nobody watching.
             if finish_stage(files, TRAIN, self._is_here):
                 stage = files.next_stage()
         elif stage == TRAIN:
+            # What may lie there is of settings that nobody knows any more.
+            prepare_resume(files.folder, None)
             files.write_cell()
         return stage
 

@@ -17,6 +17,7 @@ from mmgmp.apis.benchmark.results import (
     ratio_summaries,
 )
 from mmgmp.apis.benchmark.statistics import Difference, Summary
+from mmgmp.utils.plain_text import markdown_text
 
 SYNTHETIC = (
     'SYNTHETIC corpus: rendered, not recorded. These numbers show that '
@@ -103,12 +104,12 @@ def _gaps(results: Results) -> Iterator[str]:
 
 def to_markdown(results: Results) -> str:
     """Write the tables as Markdown."""
-    lines = [f'# {headline(results)}', '']
+    lines = [f'# {markdown_text(headline(results))}', '']
     for note in notes(results):
-        lines += [f'> {note}', '>']
+        lines += [f'> {markdown_text(note)}', '>']
     lines = [*lines[:-1], '']
     for table in results.tables:
-        lines += [f'## {table_title(table)}', '']
+        lines += [f'## {markdown_text(table_title(table))}', '']
         lines += _markdown(table_rows(table))
         lines += _markdown(difference_rows(table))
     if len(ratio_rows(results)) > 1:
@@ -240,9 +241,7 @@ def _published(value: Published | None) -> str:
 
 def _markdown(rows: list[list[Any]], numbers: bool = True) -> Iterator[str]:
     def line(cells: list[Any]) -> str:
-        return (
-            '| ' + ' | '.join(str(c).replace('|', '/') for c in cells) + ' |'
-        )
+        return f'| {" | ".join(map(markdown_text, cells))} |'
 
     if len(rows) == 1:
         return

@@ -9,13 +9,14 @@ from mmengine.config import Config, ConfigDict
 from mmengine.runner import Runner
 from torch import nn
 
+from mmgmp.engine.runner.checked_runner import CheckedRunner
 from mmgmp.registry import RUNNERS
 from mmgmp.utils.protocol import resolve_protocol
 
 
 @RUNNERS.register_module()
-class ProtocolRunner(Runner):
-    """MMEngine's runner on :func:`~mmgmp.utils.protocol.resolve_protocol`.
+class ProtocolRunner(CheckedRunner):
+    """The checked runner on a config whose protocol is written out.
 
     ``runner_type='ProtocolRunner'`` in a config makes the stock scripts and
     mim build it. They have merged ``--cfg-options`` by then, so one

@@ -40,6 +40,22 @@ def encode_rows(
     return spread_rows(encoder(rows), present)
 
 
+def pieces_that_refuse(model: Any) -> list[str]:
+    """Name the pieces that compare the modalities of each sample.
+
+    Args:
+        model: The recognizer.
+
+    Returns:
+        Class names of methods, feature transforms and the forward plan that
+        cannot be trained on samples without a modality.
+    """
+    pieces = [*model.methods, *model.feature_transforms, model.forward_plan]
+    return [
+        type(piece).__name__ for piece in pieces if not piece.allows_missing
+    ]
+
+
 def check_partial(model: Any, inputs: Mapping[str, Tensor]) -> None:
     """Refuse to train pieces that need every modality of every sample.
 
@@ -54,10 +70,7 @@ def check_partial(model: Any, inputs: Mapping[str, Tensor]) -> None:
     missing = sorted(read_presence(inputs))
     if not missing:
         return
-    pieces = [*model.methods, *model.feature_transforms, model.forward_plan]
-    refusing = [
-        type(piece).__name__ for piece in pieces if not piece.allows_missing
-    ]
+    refusing = pieces_that_refuse(model)
     if refusing:
         raise ValueError(
             f'on_missing: samples lack {missing}, and {refusing} of the '
