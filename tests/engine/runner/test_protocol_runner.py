@@ -45,6 +45,16 @@ def test_the_written_config_tests_and_resumes_by_itself(trained, tmp_path):
     assert resumed.iter == 2 * runner.iter
 
 
+def test_a_checkpoint_is_not_tested_on_what_it_was_trained_on(
+    trained, mini_hac, tmp_path
+):
+    folder, _ = trained
+    config = small(Config.fromfile(GMP), mini_hac, tmp_path)
+    config.load_from = str(folder / 'epoch_1.pth')
+    with pytest.raises(ValueError, match='human.* was among the source'):
+        RUNNERS.build(config).test()
+
+
 def test_a_plain_dict_will_do(mini_hac, tmp_path):
     config = small(Config.fromfile(GMP), mini_hac, tmp_path).to_dict()
     runner = ProtocolRunner.from_cfg(config)
