@@ -68,7 +68,8 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
     if values.get('allow_seen_target') is not None and settings:
         settings['allow_seen_target'] = values['allow_seen_target']
     if config.get('test_dataloader') is not None:
-        _write_tests(config, protocol, written)
+        _damage(config['test_dataloader']['dataset'], protocol, written)
+        _measure(config, protocol, written)
     is_file = isinstance(config, Config) and config.filename
     stem = Path(config.filename).stem if is_file else ''
     if config.get('work_dir') == f'./work_dirs/{stem}':
@@ -187,28 +188,30 @@ def _fill_in(part: Any, counts: Mapping[str, int], where: str) -> None:
             part[key] = counts[key]
 
 
-def _write_tests(
+def _damage(
+    dataset: Any, protocol: Protocol, written: Mapping[str, Any]
+) -> None:
+    """Wrap the pipelines of the tested data sets."""
+    if not protocol.corruption or written.get('corruption'):
+        return
+    corruptions = {
+        m: {'type': DAMAGE[m], 'kind': kind, 'severity': protocol.severity}
+        for m, kind in protocol.corruption.items()
+    }
+    for part in _datasets(dataset, _is_concatenated(written)):
+        part['pipeline'] = [
+            {
+                'type': 'CorruptedPipeline',
+                'transforms': part['pipeline'],
+                'corruptions': corruptions,
+            }
+        ]
+
+
+def _measure(
     config: Any, protocol: Protocol, written: Mapping[str, Any]
 ) -> None:
-    """Damage what is tested, and choose what is reported."""
-    loader = config['test_dataloader']
-    if protocol.corruption and not written.get('corruption'):
-        damage = {
-            m: {
-                'type': DAMAGE[m],
-                'kind': kind,
-                'severity': protocol.severity,
-            }
-            for m, kind in protocol.corruption.items()
-        }
-        for dataset in _datasets(loader['dataset'], _is_concatenated(written)):
-            dataset['pipeline'] = [
-                {
-                    'type': 'CorruptedPipeline',
-                    'transforms': dataset['pipeline'],
-                    'corruptions': damage,
-                }
-            ]
+    """Choose what a test reports, and on which data."""
     if not protocol.measure or written.get('measure'):
         return
     if protocol.measure == 'misclassification':
@@ -220,6 +223,7 @@ def _write_tests(
     elif protocol.measure == 'open_set':
         config['test_evaluator'] = {'type': 'OpenSetAccuracy'}
     else:
+        loader = config['test_dataloader']
         foreign = _foreign(loader['dataset'], config['protocol'])
         config['test_evaluator'] = {
             'type': 'OutOfDistributionDetection',
