@@ -59,6 +59,11 @@ class BuildPyWithMim(build_py):
                 mim / name,
                 ignore=shutil.ignore_patterns('__pycache__', '*.py[co]'),
             )
+        for config in (mim / 'configs').rglob('*.py'):
+            if '_base_' not in config.parts:
+                # `mim train` looks for a file of the very name that it is
+                # given, and `mim search` prints names without an ending.
+                config.with_suffix('').touch()
         if self.editable_mode:
             for config in (mim / 'configs').rglob('*.py'):
                 source = ROOT / config.relative_to(mim)

@@ -108,11 +108,9 @@ def print_commands(plan: Plan, launch: Launch) -> None:
                 point = find_resume_point(files.folder, files.schedule())
                 print(shlex.join(train_command(files, launch, point)))
                 continue
-            command, environment = evaluation_command(
-                files, launch, stage, _CHECKPOINT
+            line = shlex.join(
+                evaluation_command(files, launch, stage, _CHECKPOINT)
             )
-            pairs = [f'{k}={shlex.quote(v)}' for k, v in environment.items()]
-            line = ' '.join([*pairs, shlex.join(command)])
             print(line.replace(_CHECKPOINT, _find_checkpoint(files)))
     if plan.search is not None:
         print('# The reruns follow when source validation has chosen.')

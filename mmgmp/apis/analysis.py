@@ -19,6 +19,7 @@ from mmgmp.apis.predictions import Predictions, read_predictions
 from mmgmp.registry import MODELS
 from mmgmp.utils.checkpoint_files import read_checkpoint
 from mmgmp.utils.modality_order import restore_encoders, trained_order
+from mmgmp.utils.protocol import resolve_protocol
 from mmgmp.utils.text_files import read_json
 
 __all__ = [
@@ -176,6 +177,7 @@ def extract_features(
     Returns:
         The features, in the order of the splits.
     """
+    config = resolve_protocol(config)
     init_default_scope(config.get('default_scope', 'mmaction'))
     state = read_checkpoint(checkpoint)
     order = trained_order(state['state_dict'])

@@ -22,13 +22,12 @@ title: Two cells
 corpus: mini-HAC
 synthetic: true
 methods:
-  ERM: {configs}/base/erm_{name}
-  GMP: {configs}/gmp/gmp_{name}
-targets: {{H: ac-to-h}}
+  ERM: {configs}/base/erm_mini-hac.py
+  GMP: {configs}/gmp/gmp_mini-hac.py
+targets: {{H: human}}
 seeds: [0]
 compare_to: [ERM]
 """
-NAME = 'slowfast-r18-r18_1xb16-concat-10e_mini-hac-{target}.py'
 
 
 def options(data: Path) -> list[str]:
@@ -58,7 +57,7 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 def test_a_plan_survives_being_killed(mini_hac, tmp_path):
     """Two cells of two slots; killed in the middle, continued, reported."""
     plan, work = tmp_path / 'two.yml', tmp_path / 'runs'
-    plan.write_text(PLAN.format(configs=ROOT / 'configs', name=NAME))
+    plan.write_text(PLAN.format(configs=ROOT / 'configs'))
     words = [plan, '--work-dir', work, '--jobs', 2]
     words += ['--cfg-options', *options(mini_hac)]
     first = subprocess.Popen(

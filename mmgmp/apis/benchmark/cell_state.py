@@ -29,6 +29,7 @@ from mmgmp.apis.benchmark.plan import Plan
 from mmgmp.apis.benchmark.plan_file import slug
 from mmgmp.apis.benchmark.training_state import Metrics, Schedule
 from mmgmp.utils import draft_files, text_files
+from mmgmp.utils.protocol import resolve_protocol
 
 #: What the file of a finished training must say.
 _NEEDED = {'train.json': ('checkpoint', 'metrics')}
@@ -66,12 +67,12 @@ class CellFiles:
         self.folder = cell.folder(plan.work_dir)
 
     def config(self, import_custom_modules: bool = False) -> Config:
-        """Return the training config with the cell's overrides."""
+        """Return the training config, overridden and written out."""
         config = Config.fromfile(
             self.cell.config, import_custom_modules=import_custom_modules
         )
         config.merge_from_dict(dict(self.cell.overrides))
-        return config
+        return resolve_protocol(config)
 
     def schedule(self) -> Schedule:
         """Return the schedule of the training."""
@@ -192,10 +193,8 @@ class CellFiles:
                 *(['--amp'] if self.plan.amp else []),
             ]
         else:
-            choice = self.plan.evaluations.get(stage)
             settings = [
-                choice and Path(choice.name).name,
-                choice and choice.overrides,
+                self.plan.evaluations.get(stage),
                 self.plan.checkpoint,
             ]
         text = json.dumps(settings, sort_keys=True, default=str)

@@ -109,9 +109,9 @@ def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
         # Unlike the method of a path, it bears names that are too long.
         if not os.path.isfile(cell.config):
             raise FileNotFoundError(
-                f'methods.{cell.method} names {cell.config} for target '
-                f'{cell.target}, which is not there; paths are relative to '
-                f'the plan {plan.path}'
+                f'methods.{cell.method} names {cell.config}, which is not '
+                f'there; paths are relative to the plan {plan.path}, and '
+                f'placeholders are filled from names {dict(plan.names)}'
             )
     return cells
 
@@ -224,14 +224,8 @@ class _Group:
         role: str = 'run',
     ) -> Cell:
         plan, method = self.plan, self.method
-        target = plan.targets[self.target]
-        modalities = plan.modalities[self.modalities]
         path = method.config
-        for key, value in {
-            **plan.names,
-            'target': target.name,
-            'modalities': modalities.name,
-        }.items():
+        for key, value in plan.names.items():
             path = path.replace(f'{{{key}}}', value)
         is_tested = role != 'trial' or (
             plan.search is not None and plan.search.oracle
@@ -244,8 +238,8 @@ class _Group:
             (plan.path.parent / path).resolve(),
             {
                 **method.overrides,
-                **modalities.overrides,
-                **target.overrides,
+                **plan.modalities[self.modalities],
+                **plan.targets[self.target],
                 **plan.overrides,
                 **{
                     plan.config_key(name): value

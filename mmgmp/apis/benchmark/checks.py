@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mmgmp.apis.benchmark.cell_state import CellFiles, State
 from mmgmp.apis.benchmark.plan import Plan
+from mmgmp.utils.protocol import resolve_protocol
 
 
 def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
@@ -32,6 +36,7 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
             f'{stale[0]}; name another --work-dir, or delete them to run '
             'those cells again'
         )
+    _check_protocols(plan, cells)
     _check_parameters(plan, cells)
     names = [
         files.cell.name
@@ -45,6 +50,32 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
         )
 
 
+@lru_cache(maxsize=256)
+def _read(path: Path) -> Config:
+    return Config.fromfile(path, import_custom_modules=False)
+
+
+def _check_protocols(plan: Plan, cells: Sequence[CellFiles]) -> None:
+    """A domain or modality that a corpus lacks would fail cell by cell."""
+    seen = set()
+    for files in cells:
+        cell = files.cell
+        group = (cell.config, cell.target, cell.modalities)
+        if group in seen:
+            continue
+        seen.add(group)
+        for stage in [None, *plan.evaluations]:
+            config = copy.deepcopy(_read(cell.config))
+            more = {} if stage is None else plan.evaluations[stage]
+            config.merge_from_dict({**cell.overrides, **more})
+            try:
+                resolve_protocol(config)
+            except ValueError as error:
+                raise ValueError(
+                    f'cell {cell.name}{f", {stage}" if stage else ""}: {error}'
+                ) from error
+
+
 def _check_parameters(plan: Plan, cells: Sequence[CellFiles]) -> None:
     """A misspelt key would be varied without any effect."""
     seen = set()
@@ -55,7 +86,7 @@ def _check_parameters(plan: Plan, cells: Sequence[CellFiles]) -> None:
             continue
         seen.add(group)
         keys = {name: plan.config_key(name) for name in cell.settings}
-        config = Config.fromfile(cell.config, import_custom_modules=False)
+        config = copy.deepcopy(_read(cell.config))
         config.merge_from_dict(
             {
                 key: value
@@ -63,6 +94,7 @@ def _check_parameters(plan: Plan, cells: Sequence[CellFiles]) -> None:
                 if key not in keys.values()
             }
         )
+        config = resolve_protocol(config)
         for name, key in keys.items():
             if not _has_place(config.to_dict(), key):
                 raise ValueError(

@@ -11,9 +11,6 @@ from mmgmp.apis.benchmark.cell_state import CellFiles
 from mmgmp.apis.benchmark.cells import TEST, TRAIN
 from mmgmp.apis.benchmark.options import spell
 
-#: Names the training config to a test-time config (``configs/robustness``).
-CONFIG_VARIABLE = 'MMGMP_CONFIG'
-
 
 @dataclass(frozen=True)
 class Launch:
@@ -69,7 +66,7 @@ def train_command(
 
 def evaluation_command(
     files: CellFiles, launch: Launch, stage: str, checkpoint: str | Path
-) -> tuple[list[str], dict[str, str]]:
+) -> list[str]:
     """Build the command of one evaluation.
 
     Args:
@@ -79,19 +76,15 @@ def evaluation_command(
         checkpoint: File to test.
 
     Returns:
-        The command, and environment variables that it needs.
+        The command.
     """
-    plan, cell = files.plan, files.cell
-    config, overrides, environment = cell.config, dict(cell.overrides), {}
+    overrides = dict(files.cell.overrides)
     if stage != TEST:
-        choice = plan.evaluations[stage]
-        config = (plan.path.parent / choice.name).resolve()
-        overrides.update(choice.overrides)
-        environment[CONFIG_VARIABLE] = str(cell.config)
+        overrides.update(files.plan.evaluations[stage])
     folder = files.stage_folder(stage)
-    command = [
+    return [
         *launch.script('test.py'),
-        str(config),
+        str(files.cell.config),
         str(checkpoint),
         '--work-dir',
         str(folder),
@@ -100,7 +93,6 @@ def evaluation_command(
         *launch.flags(),
         *_cfg_options(overrides),
     ]
-    return command, environment
 
 
 def _cfg_options(overrides: dict[str, Any]) -> list[str]:

@@ -92,7 +92,7 @@ def start_job(
     Returns:
         The running job.
     """
-    command, more = _command(files, stage, launch)
+    command = _command(files, stage, launch)
     with open(files.log(stage), 'ab') as log:
         log.write(
             f'\n=== {time.strftime("%Y-%m-%d %H:%M:%S")} '
@@ -104,7 +104,7 @@ def start_job(
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **environment, **more},
+            env={**os.environ, **environment},
             pass_fds=[claim.fileno()],
             start_new_session=True,
         )
@@ -114,13 +114,11 @@ def start_job(
     return Job(files, stage, slot, claim, process)
 
 
-def _command(
-    files: CellFiles, stage: str, launch: Launch
-) -> tuple[list[str], dict[str, str]]:
+def _command(files: CellFiles, stage: str, launch: Launch) -> list[str]:
     if stage == TRAIN:
         point = find_resume_point(files.folder, files.schedule())
         prepare_resume(files.folder, point)
-        return train_command(files, launch, point), {}
+        return train_command(files, launch, point)
     trained = read_json(files.stage_file(TRAIN)) or {}
     checkpoint = files.folder / trained['checkpoint']
     return evaluation_command(files, launch, stage, checkpoint)

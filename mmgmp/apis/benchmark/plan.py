@@ -36,25 +36,12 @@ _RESERVED = ('cell', 'failure', 'test', 'train', 'val')
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One value of a grid axis.
-
-    Args:
-        name: Fills the axis's placeholder in the config paths.
-        overrides: Config keys that it sets.
-    """
-
-    name: str
-    overrides: Overrides = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Method:
     """One row of the table.
 
     Args:
-        config: Path of the training config, relative to the plan, with
-            ``{target}`` and ``{modalities}`` where they differ.
+        config: Path of the training config, relative to the plan, with the
+            placeholders of the plan's ``names``.
         overrides: Config keys that it sets.
         space: Search range by parameter: ``[low, high]`` or
             ``{'choices': [...]}``.
@@ -99,16 +86,16 @@ class Plan:
         title: Heading of the report.
         corpus: Name of the measured corpus.
         synthetic: Whether the corpus is rendered, not recorded.
-        names: What fills further placeholders of the config paths.
+        names: What fills placeholders of the config paths.
         methods: Rows by name.
-        targets: Unseen domains by name; fill ``{target}``.
-        modalities: Modality sets by name; fill ``{modalities}``.
+        targets: Config keys that a target sets, by its name.
+        modalities: Config keys that a modality set sets, by its name.
         seeds: Training seeds, the same for all methods.
         overrides: Config keys set in every cell.
         parameters: Config keys by the short names used in ``space`` and
             ``sweep``.
         search: Hyper-parameter search, or None.
-        evaluations: Further test-time configs by name.
+        evaluations: Config keys of further tests, by their name.
         metrics: Reported numbers, ``<evaluation>/<metric>`` by heading;
             ``val`` is source validation and ``test`` the target.
         compare_to: Methods that all others are compared with, in pairs.
@@ -125,13 +112,13 @@ class Plan:
     synthetic: bool
     names: Mapping[str, str]
     methods: Mapping[str, Method]
-    targets: Mapping[str, Choice]
-    modalities: Mapping[str, Choice]
+    targets: Mapping[str, Overrides]
+    modalities: Mapping[str, Overrides]
     seeds: tuple[int, ...]
     overrides: Overrides
     parameters: Mapping[str, str]
     search: Search | None
-    evaluations: Mapping[str, Choice]
+    evaluations: Mapping[str, Overrides]
     metrics: Mapping[str, str]
     compare_to: tuple[str, ...]
     published: Mapping[str, Any]
@@ -219,8 +206,12 @@ def _plan(
         synthetic=raw.get('synthetic', False),
         names=words('names', raw),
         methods=methods,
-        targets=_choices('targets', raw['targets']),
-        modalities=_choices('modalities', raw.get('modalities', {'': ''})),
+        targets=_choices('targets', raw['targets'], 'protocol.target'),
+        modalities=_choices(
+            'modalities',
+            raw.get('modalities', {'': {'overrides': {}}}),
+            'protocol.modalities',
+        ),
         seeds=check_seeds(raw.get('seeds', [0])),
         overrides={
             **flatten(mapping('overrides', raw.get('overrides', {}))),
@@ -254,8 +245,8 @@ def _check_comparisons(
             check_choice(f'methods.{row}.compare_to', name, others)
 
 
-def _evaluations(value: Any) -> dict[str, Choice]:
-    evaluations = _choices('evaluations', value) if value else {}
+def _evaluations(value: Any) -> dict[str, Overrides]:
+    evaluations = _choices('evaluations', value, None) if value else {}
     files = [slug(name).lower() for name in evaluations]
     reserved = [
         name
@@ -308,7 +299,10 @@ def _method(name: str, value: Any) -> Method:
     )
 
 
-def _choices(key: str, value: Any) -> dict[str, Choice]:
+def _choices(
+    key: str, value: Any, config_key: str | None
+) -> dict[str, Overrides]:
+    """Read an axis: a value is that of ``config_key``, or overrides."""
     if isinstance(value, (list, tuple)):
         value = {name: name for name in texts(key, value)}
     if not isinstance(value, Mapping) or not value:
@@ -322,13 +316,17 @@ def _choices(key: str, value: Any) -> dict[str, Choice]:
             check_name(key, str(name))
         place = f'{key}.{name}'
         if isinstance(item, Mapping):
-            check_keys(place, item, ('name', 'overrides'))
-            choices[str(name)] = Choice(
-                scalar(place, item.get('name', name)),
-                flatten(mapping(place, item.get('overrides', {}))),
+            check_keys(place, item, ('overrides',))
+            choices[str(name)] = flatten(
+                mapping(place, item.get('overrides', {}))
             )
+        elif config_key is not None:
+            choices[str(name)] = flatten({config_key: item})
         else:
-            choices[str(name)] = Choice(scalar(place, item))
+            raise ValueError(
+                f'{place} must hold overrides, got {item!r:.200}; for '
+                'example {overrides: {protocol.missing: [audio]}}'
+            )
     return choices
 
 

@@ -32,8 +32,8 @@ CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 def report(tmp_path_factory):
     """A finished toy benchmark with a sweep, ratios and published rows."""
     text = PLAN.replace(
-        'GMP: gmp_{target}.py',
-        f'GMP: {{config: "gmp_{{target}}.py", {SWEEP}}}',
+        'GMP: gmp.py',
+        f'GMP: {{config: "gmp.py", {SWEEP}}}',
     )
     text = text.replace('seeds: [0, 1]', 'seeds: [0, 1, 2]')
     text += 'overrides: {data_root: /somewhere/secret/corpus}\n'
@@ -257,8 +257,8 @@ def test_failures_and_unknown_metrics_are_said(tmp_path):
 
 def test_a_heat_map_has_no_number_from_a_part_of_its_runs(tmp_path):
     text = PLAN.replace(
-        'GMP: gmp_{target}.py',
-        f'GMP: {{config: "gmp_{{target}}.py", {SWEEP}}}',
+        'GMP: gmp.py',
+        f'GMP: {{config: "gmp.py", {SWEEP}}}',
     )
     plan = finished(tmp_path, text)
     whole = write_report(collect_results(plan, list_cells(plan)))[3]
@@ -310,8 +310,8 @@ def test_published_averages_agree_with_their_targets():
 
 def test_a_method_may_have_comparisons_of_its_own(tmp_path):
     text = PLAN.replace('compare_to: [ERM]', 'compare_to: []').replace(
-        'GMP: gmp_{target}.py',
-        "GMP: {config: 'gmp_{target}.py', compare_to: [ERM]}",
+        'GMP: gmp.py',
+        "GMP: {config: 'gmp.py', compare_to: [ERM]}",
     )
     toy = make_toy(tmp_path / 'toy', text)
     plan = toy_plan(toy)

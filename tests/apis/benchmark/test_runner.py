@@ -12,8 +12,6 @@ from mmgmp.apis.benchmark import (
     list_cells,
 )
 from mmgmp.apis.benchmark.cell_state import State, lock
-from mmgmp.apis.benchmark.commands import evaluation_command
-from mmgmp.apis.benchmark.plan import Choice
 
 from .toy import PLAN, calls, make_toy, toy_launch, toy_plan
 
@@ -226,8 +224,8 @@ def test_another_choice_of_checkpoint_needs_the_choice_again(tmp_path):
 
 def test_a_misspelt_parameter_is_refused(tmp_path):
     plan = PLAN.replace(
-        'GMP: gmp_{target}.py',
-        'GMP: {config: "gmp_{target}.py", sweep: [{alpha: [0, 1]}]}',
+        'GMP: gmp.py',
+        'GMP: {config: "gmp.py", sweep: [{alpha: [0, 1]}]}',
     )
     plan += 'parameters: {alpha: optim_wraper.alpha}\n'
     with pytest.raises(ValueError, match=r'alpha of methods.GMP must set a'):
@@ -276,22 +274,14 @@ def test_a_search_tests_only_what_source_validation_chose(tmp_path):
 
 
 def test_further_evaluations_follow_the_test(tmp_path):
-    plan = PLAN + 'evaluations: {no sound: {name: hard.py, overrides: {a: 1}}}'
+    plan = PLAN + 'evaluations: {no sound: {overrides: {b: 1}}}'
     toy = make_toy(
         tmp_path / 'toy', plan + '\nmetrics: {x: no sound/acc/top1}'
     )
     assert runner(toy, slots=[{}, {}])[0].run()
     assert 'GMP/H/seed-0/no-sound' in calls(toy)
     log = (toy / 'runs/GMP/H/seed-0/no-sound.log').read_text()
-    assert f'{toy}/hard.py {toy}/runs/GMP/H/seed-0/best_acc_top1' in log
-    assert '--cfg-options a=1' in log
+    assert f'{toy}/gmp.py {toy}/runs/GMP/H/seed-0/best_acc_top1' in log
+    assert '--cfg-options protocol.target=h b=1' in log
     (table,) = collect_results(toy_plan(toy), list_cells(toy_plan(toy))).tables
     assert table.rows[1].summaries['H'].mean == pytest.approx(76)
-
-
-def test_an_evaluation_is_told_the_training_config(toy):
-    plan = toy_plan(toy)
-    files = list_cells(plan)[0]
-    plan.evaluations['hard'] = Choice('hard.py')
-    _, environment = evaluation_command(files, toy_launch(toy), 'hard', 'x')
-    assert environment == {'MMGMP_CONFIG': str(toy / 'erm_h.py')}
