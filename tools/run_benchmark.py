@@ -56,6 +56,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add('--resume', action='store_true', help='continue interrupted cells')
     add('--retry-failed', action='store_true', help='try failed cells again')
+    add(
+        '--keep-going',
+        action='store_true',
+        help='start further cells although two have failed alike',
+    )
     add('--dry-run', action='store_true', help='print the commands only')
     add('--report-only', action='store_true', help='run nothing')
     add('--amp', action='store_true', help='train with mixed precision')
@@ -154,9 +159,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if not args.report_only:
             runner = BenchmarkRunner(
-                plan, launch, slots(args), args.resume, args.retry_failed
+                plan,
+                launch,
+                slots(args),
+                args.resume,
+                args.retry_failed,
+                args.keep_going,
             )
             run_with_display(runner, console)
+            if runner.same_failure:
+                console.print(
+                    f'Stopped, since two cells failed alike: '
+                    f'{runner.same_failure}. Mend it and add --retry-failed, '
+                    'or add --keep-going.',
+                    style='bold red',
+                    markup=False,
+                )
     except KeyboardInterrupt:
         is_stopped = True
         console.print('Stopped; continue with --resume.', style='bold')

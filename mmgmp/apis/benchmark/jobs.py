@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -30,6 +31,13 @@ from mmgmp.apis.benchmark.training_state import (
 )
 
 _PATIENCE = 10.0
+_TAIL_BYTES = 32768
+_STEP = re.compile(
+    r'(?:Epoch|Iter)\((?P<mode>\w+)\)\s+(?:\[\s*(?P<epoch>\d+)\])?'
+    r'\[\s*(?P<step>\d+)/\s*(?P<last>\d+)\]'
+)
+_ACCURACY = re.compile(r'\bacc/top1: ([\d.]+)')
+_TIME_LEFT = re.compile(r'\beta: ((?:\d+ days?, )?[\d:]+)')
 
 
 @dataclass
@@ -53,20 +61,44 @@ class Job:
     started: float = field(default_factory=time.monotonic)
 
     def progress(self) -> str:
-        """Say where the process is, from what it logs."""
-        if self.stage != TRAIN:
-            return self.stage
-        logs = sorted(self.files.folder.glob('*/vis_data/scalars.json'))
-        lines = logs[-1].read_text('utf-8').splitlines() if logs else []
-        for line in reversed(lines):
-            try:
-                values = json.loads(line)
-            except json.JSONDecodeError:  # being written
-                continue
-            if 'epoch' in values:
-                return f'epoch {values["epoch"]}'
-            return f'step {values.get("step", "?")}'
+        """Say where the process is, from the end of its log."""
+        return describe_progress(_tail(self.files.log(self.stage)))
+
+
+def describe_progress(log: str) -> str:
+    """Read epoch, accuracy and time left off what MMEngine logs.
+
+    Args:
+        log: End of the output of a stock script.
+
+    Example:
+        >>> describe_progress('''
+        ... Epoch(val) [2][5/5]    acc/top1: 0.6161  acc/top1_video: 0.21
+        ... Epoch(train)  [3][20/42]  lr: 1e-4  eta: 0:01:23  time: 0.2
+        ... ''')
+        'epoch 3, 20/42, acc/top1 61.6 %, 0:01:23 left'
+    """
+    steps = list(_STEP.finditer(log))
+    if not steps:
         return 'starting'
+    found = steps[-1].groupdict()
+    is_training = found['mode'] == 'train'
+    parts = [] if is_training else [found['mode']]
+    parts += [f'epoch {found["epoch"]}'] if found['epoch'] else []
+    parts.append(f'{found["step"]}/{found["last"]}')
+    if accuracies := _ACCURACY.findall(log):
+        parts.append(f'acc/top1 {100 * float(accuracies[-1]):.1f} %')
+    if is_training and (times := _TIME_LEFT.findall(log)):
+        parts.append(f'{times[-1]} left')
+    return ', '.join(parts)
+
+
+def _tail(path: Path) -> str:
+    if not path.is_file():
+        return ''
+    with open(path, 'rb') as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        return file.read().decode('utf-8', errors='replace')
 
 
 def start_job(

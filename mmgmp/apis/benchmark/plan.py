@@ -100,7 +100,7 @@ class Plan:
         compare_to: Methods that all others are compared with, in pairs.
         published: Which published tables stand beside the measured one.
         checkpoint: ``'best'`` on source validation, or ``'last'``.
-        keep: ``'all'`` checkpoints of a finished cell, or only ``'best'``.
+        keep: Only the ``'best'`` checkpoint of a finished cell, or ``'all'``.
         work_dir: Where everything goes.
         amp: Whether to train with mixed precision (``--amp``).
     """
@@ -177,7 +177,7 @@ def load_plan(
             _check_choice(f'methods.{row}.compare_to', name, others)
     for key, known in (
         ('checkpoint', ('best', 'last')),
-        ('keep', ('all', 'best')),
+        ('keep', ('best', 'all')),
     ):
         _check_choice(key, raw.get(key, known[0]), known)
     evaluations = _choices('evaluations', raw.get('evaluations', {}))
@@ -215,7 +215,7 @@ def load_plan(
         compare_to=compare_to,
         published=raw.get('published', {}),
         checkpoint=raw.get('checkpoint', 'best'),
-        keep=raw.get('keep', 'all'),
+        keep=raw.get('keep', 'best'),
         work_dir=Path(
             work_dir or raw.get('work_dir', f'work_dirs/benchmark/{path.stem}')
         ),

@@ -281,6 +281,7 @@ def test_further_evaluations_follow_the_test(tmp_path):
     toy = make_toy(
         tmp_path / 'toy', plan + '\nmetrics: {x: no sound/acc/top1}'
     )
+    (toy / 'hard.py').write_text('')
     assert runner(toy, slots=[{}, {}])[0].run()
     assert 'GMP/H/seed-0/no-sound' in calls(toy)
     log = (toy / 'runs/GMP/H/seed-0/no-sound.log').read_text()
@@ -289,6 +290,33 @@ def test_further_evaluations_follow_the_test(tmp_path):
     plan = toy_plan(toy)
     (table,) = tables(collect_results(plan, list_cells(plan)))
     assert table.means.loc[('GMP', 'H'), 'mean'] == pytest.approx(76)
+
+
+@pytest.mark.parametrize('keep_going', [False, True])
+def test_two_cells_that_fail_alike_stop_the_plan(keep_going, toy):
+    (toy / 'template/fail').write_text('seed-')
+    made, events = runner(toy, keep_going=keep_going)
+    assert not made.run()
+    failed = sum(event.what == 'failed' for event in events)
+    assert failed == (8 if keep_going else 2)
+    assert ('the toy is broken' in made.same_failure) is not keep_going
+
+
+def test_all_that_is_missing_is_named_before_the_first_cell(tmp_path):
+    toy = make_toy(tmp_path / 'toy')
+    for name, checkpoint in (('erm', 'a.pth'), ('gmp', 'https://b/b.pth')):
+        config = toy / f'{name}_h.py'
+        config.write_text(
+            config.read_text() + 'train_dataloader = dict(dataset=dict(\n'
+            f"    data_root='{toy}/{name}', ann_file=['x.json']))\n"
+            'model = dict(parts=[dict(init_cfg=dict(\n'
+            f"    checkpoint='{checkpoint}'))])\n"
+        )
+    with pytest.raises(FileNotFoundError, match='3 files that') as caught:
+        runner(toy)
+    for path in (f'{toy}/erm/x.json', f'{toy}/gmp/x.json', 'a.pth (for ERM'):
+        assert path in str(caught.value)
+    assert calls(toy) == []
 
 
 def test_an_evaluation_is_told_the_training_config(toy):
