@@ -110,6 +110,7 @@ setup(
         'importlib_metadata',
         'numpy',
         'scipy',
+        'filelock',
         'librosa>=0.10',
         'soundfile',
         'av>=12',
@@ -121,8 +122,16 @@ setup(
     ],
     extras_require={
         'lite': ['mmcv-lite>=2.1.0,<2.2.0'],
+        'search': ['optuna>=4'],
+        'slurm': ['submitit>=1.5'],
         'mim': ['openmim>=0.3.9', 'setuptools>=77.0.3,<82'],
-        'tests': ['pytest>=7.4', 'pytest-xdist', 'hypothesis'],
+        'tests': [
+            'pytest>=7.4',
+            'pytest-xdist',
+            'hypothesis',
+            'optuna>=4',
+            'submitit>=1.5',
+        ],
         'dev': [
             'build',
             'codespell',

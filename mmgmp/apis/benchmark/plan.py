@@ -18,7 +18,7 @@ _KEYS = (
     'keep', 'work_dir',
 )  # fmt: skip
 _METHOD_KEYS = ('config', 'overrides', 'space', 'sweep', 'compare_to')
-_SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle')
+_SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle', 'sampler', 'startup')
 
 
 @dataclass(frozen=True)
@@ -58,14 +58,16 @@ class Method:
 
 @dataclass(frozen=True)
 class Search:
-    """Random search that source validation decides.
+    """Search that source validation decides.
 
     Args:
-        trials: Random configurations besides the default one, >= 0.
+        trials: Drawn configurations besides the default one, >= 0.
         reruns: Runs of the winner with new seeds, >= 0.
         seed: Of the drawn configurations.
         oracle: Whether all trials are tested, too, so that the report can
             state, apart, what selection on the target would have given.
+        sampler: ``'random'``, or ``'tpe'`` to draw from what was found.
+        startup: Trials that ``'tpe'`` waits for, >= 1.
 
     Source: MMDG-Bench (arXiv 2605.06643): 10 trials and 2 reruns.
     """
@@ -74,6 +76,8 @@ class Search:
     reruns: int = 2
     seed: int = 0
     oracle: bool = False
+    sampler: str = 'random'
+    startup: int = 4
 
 
 @dataclass(frozen=True)
@@ -279,6 +283,7 @@ def _seeds(value: Any) -> tuple[int, ...]:
 def _search(value: Mapping[str, Any]) -> Search:
     _check_keys('search', value, _SEARCH_KEYS)
     search = Search(**value)
+    _check_choice('search.sampler', search.sampler, ('random', 'tpe'))
     if min(search.trials, search.reruns) < 0:
         raise ValueError(
             'search.trials and search.reruns must be >= 0, got '
