@@ -94,9 +94,7 @@ def progress_table(runner: BenchmarkRunner) -> RenderableType:
         lines.append(Text(f'▶ {name}: {job.progress()}, {minutes:.1f} min'))
     for name in sorted(runner.busy):
         holder = lock_holder(plan.work_dir / name)
-        lines.append(
-            Text(f'… {name}: in work elsewhere (process {holder})', 'yellow')
-        )
+        lines.append(Text(f'… {name}: in work elsewhere ({holder})', 'yellow'))
     return Group(*lines)
 
 

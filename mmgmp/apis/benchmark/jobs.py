@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shlex
-import signal
-import subprocess
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -21,6 +16,13 @@ from mmgmp.apis.benchmark.commands import (
     Launch,
     evaluation_command,
     train_command,
+)
+from mmgmp.apis.benchmark.executors import (
+    LocalProcess,
+    Process,
+    find_job,
+    note_start,
+    submit,
 )
 from mmgmp.apis.benchmark.facts import training_facts
 from mmgmp.apis.benchmark.training_state import (
@@ -42,14 +44,14 @@ _TIME_LEFT = re.compile(r'\beta: ((?:\d+ days?, )?[\d:]+)')
 
 @dataclass
 class Job:
-    """A running process.
+    """A stage of a cell that is being worked on.
 
     Args:
         files: Of its cell.
         stage: What it does.
         slot: Place in the pool that it takes.
-        claim: Lock of the cell; the process holds it, too.
-        process: The process, leader of its own group.
+        claim: Lock of the cell; a process of this machine holds it, too.
+        process: Where it runs.
         started: Value of ``time.monotonic`` at the start.
     """
 
@@ -57,7 +59,7 @@ class Job:
     stage: str
     slot: int
     claim: IO[str]
-    process: subprocess.Popen[bytes]
+    process: Process
     started: float = field(default_factory=time.monotonic)
 
     def progress(self) -> str:
@@ -111,6 +113,8 @@ def start_job(
 ) -> Job:
     """Start the process of a stage; its output goes to the stage's log.
 
+    A job that an earlier runner has left with the cell is waited for instead.
+
     Args:
         files: Of the cell.
         stage: What to do.
@@ -122,24 +126,27 @@ def start_job(
     Returns:
         The running job.
     """
-    command, more = _command(files, stage, launch)
-    with open(files.log(stage), 'ab') as log:
-        log.write(
-            f'\n=== {time.strftime("%Y-%m-%d %H:%M:%S")} '
-            f'{shlex.join(command)}\n'.encode()
-        )
-        log.flush()
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment, **more},
-            pass_fds=[claim.fileno()],
-            start_new_session=True,
+    left = find_job(files.folder)
+    if left is not None:
+        process: Process = left
+    else:
+        command, more = _command(files, stage, launch)
+        log, environment = files.log(stage), {**environment, **more}
+        note_start(log, command)
+        process = (
+            LocalProcess(command, environment, log, claim)
+            if launch.cluster is None
+            else submit(
+                launch.cluster,
+                launch.parameters,
+                files.folder,
+                command,
+                environment,
+                log,
+            )
         )
     claim.truncate(0)
-    claim.write(f'{process.pid}\n')
+    claim.write(f'{process.name}\n')
     claim.flush()
     return Job(files, stage, slot, claim, process)
 
@@ -164,20 +171,11 @@ def stop_jobs(jobs: Iterable[Job]) -> None:
     """
     jobs = list(jobs)
     for job in jobs:
-        _signal(job, signal.SIGTERM)
+        job.process.ask_to_stop()
     deadline = time.monotonic() + _PATIENCE
     for job in jobs:
-        try:
-            job.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            _signal(job, signal.SIGKILL)
-            job.process.wait()
+        job.process.stop(max(0.0, deadline - time.monotonic()))
         job.claim.close()
-
-
-def _signal(job: Job, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(job.process.pid, number)
 
 
 def finish_stage(files: CellFiles, stage: str, is_here: bool = True) -> bool:

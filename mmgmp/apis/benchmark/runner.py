@@ -99,7 +99,7 @@ class BenchmarkRunner:
 
     @property
     def _is_here(self) -> bool:
-        return self.launch.launcher == 'none'
+        return self.launch.cluster is None
 
     def cells(self) -> list[CellFiles]:
         """List the cells that can be named by now, with their files."""
@@ -190,10 +190,10 @@ class BenchmarkRunner:
         for job in ended:
             files, name = job.files, job.files.cell.name
             del self.jobs[name]
-            code: int | str = job.process.returncode
+            code = job.process.poll()
             if code == 0 and not finish_stage(files, job.stage, self._is_here):
                 code = 'ended without a complete result'
-            if code != 0:
+            if code is not None and code != 0:
                 files.write_failure(job.stage, code)
                 self._note_failure(f'{code}: {files.last_words(job.stage)}')
                 self.report(Event(name, 'failed', str(files.log(job.stage))))
@@ -262,15 +262,17 @@ def source_accuracy(cell: Cell, metrics: Metrics) -> float:
     return metrics['acc/top1']
 
 
-def lock_holder(folder: Path) -> int | None:
-    """Return the process that a busy cell names, if it is alive.
+def lock_holder(folder: Path) -> str:
+    """Return who works on a busy cell, ``''`` if that is not known.
 
     Args:
         folder: Of the cell.
     """
     try:
-        number = int((folder / '.lock').read_text(encoding='utf-8'))
-        os.kill(number, 0)
-    except (OSError, ValueError):
-        return None
-    return number
+        name = (folder / '.lock').read_text(encoding='utf-8').strip()
+        if name.isdecimal():
+            os.kill(int(name), 0)
+            return f'process {name}'
+    except OSError:
+        return ''
+    return name
