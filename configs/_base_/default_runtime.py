@@ -27,10 +27,10 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
-    task_gradient=dict(type='TaskGradientHook'),
-    exact_resume=dict(type='ExactResumeHook'),
     # Do the settings fit the data, the model and the checkpoint?
     settings=dict(type='SettingsCheckHook', allow_seen_target=False),
+    task_gradient=dict(type='TaskGradientHook'),
+    exact_resume=dict(type='ExactResumeHook'),
 )
 
 env_cfg = dict(

@@ -114,13 +114,13 @@ def test_a_dry_run_prints_commands_and_starts_nothing(toy):
     assert not (toy / 'runs').exists()
 
 
-def test_slurm_commands(toy):
+def test_commands_of_jobs_with_several_tasks(toy):
     shown = run(
-        toy / 'plan.yml', '--dry-run', '--launcher', 'slurm',
-        '--srun', '-p gpu --gres=gpu:1', '--amp',
+        toy / 'plan.yml', '--dry-run', '--cluster', 'slurm', '--amp',
+        '--job-options', 'slurm_partition=gpu', 'nodes=2',
     )  # fmt: skip
     line = next(x for x in shown.stdout.splitlines() if 'train.py' in x)
-    assert line.startswith(f'srun -p gpu --gres=gpu:1 {sys.executable} -u')
+    assert line.startswith(f'{sys.executable} -u')
     assert '--launcher slurm --amp' in line
 
 
@@ -168,7 +168,7 @@ def tool(monkeypatch):
             ],
         ),
         # The cores of the machine that submits say nothing.
-        (['--jobs', '2', '--launcher', 'slurm'], [{}, {}]),
+        (['--jobs', '2', '--cluster', 'slurm'], [{}, {}]),
     ],
 )
 def test_cells_at_a_time_share_the_cores(words, expected, tool):

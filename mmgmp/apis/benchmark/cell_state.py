@@ -119,6 +119,15 @@ class CellFiles:
         """Return what is known about the last failure."""
         return read_json(self.folder / 'failure.json')
 
+    def last_words(self, stage: str) -> str:
+        """Return the last line that a stage's process wrote."""
+        path = self.log(stage)
+        if not path.is_file():
+            return ''
+        text = path.read_text(encoding='utf-8', errors='replace')
+        lines = [line for line in text.splitlines() if line.strip()]
+        return lines[-1].strip() if lines else ''
+
     def write_failure(self, stage: str, code: int | str) -> None:
         """Remember that a stage's process failed."""
         failure = {'stage': stage, 'code': code, 'log': str(self.log(stage))}

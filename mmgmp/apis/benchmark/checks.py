@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
         resume: Whether interrupted cells may be continued.
 
     Raises:
+        FileNotFoundError: If files that cells need are not there; the
+            message lists all of them.
         ValueError: If the work directory holds cells of other settings, or a
             parameter names a config key that is not there.
         RuntimeError: If cells were interrupted and ``resume`` is off.
@@ -38,6 +40,13 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
         )
     _check_protocols(plan, cells)
     _check_parameters(plan, cells)
+    waiting = [files for files in cells if files.state() is not State.DONE]
+    if missing := missing_files(waiting):
+        raise FileNotFoundError(
+            f'{len(missing)} files that this plan needs are not there; make '
+            'or fetch them first (data_prep/README.md names the steps):\n  '
+            + '\n  '.join(missing)
+        )
     names = [
         files.cell.name
         for files in cells
@@ -74,6 +83,46 @@ def _check_protocols(plan: Plan, cells: Sequence[CellFiles]) -> None:
                 raise ValueError(
                     f'cell {cell.name}{f", {stage}" if stage else ""}: {error}'
                 ) from error
+
+
+def missing_files(cells: Iterable[CellFiles]) -> list[str]:
+    """List what cells need and is not there, each with who needs it.
+
+    Looked for are annotation files, pretrained weights and checkpoints to
+    start from. Media are not: that is what ``tools/check_data.py`` is for.
+
+    Args:
+        cells: Cells that are still to run.
+    """
+    needed: dict[str, str] = {}
+    for files in cells:
+        for path in _named_files(files.config().to_dict()):
+            if '://' not in path and not Path(path).exists():
+                needed.setdefault(path, files.cell.name)
+    return [f'{path} (for {name})' for path, name in needed.items()]
+
+
+def _named_files(config: dict[str, Any]) -> Iterator[str]:
+    """Annotation files and weights of a config."""
+    for split in ('train', 'val', 'test'):
+        loader = config.get(f'{split}_dataloader') or {}
+        dataset = loader.get('dataset') or {}
+        names = dataset.get('ann_file') or []
+        for name in [names] if isinstance(names, str) else names:
+            yield str(Path(dataset.get('data_root') or '', name))
+    yield from _weights(config.get('model') or {})
+    if config.get('load_from'):
+        yield str(config['load_from'])
+
+
+def _weights(model: Any) -> Iterator[str]:
+    """Checkpoints that parts of a model are initialised from."""
+    parts = model.values() if isinstance(model, dict) else model
+    if isinstance(model, dict) and isinstance(model.get('checkpoint'), str):
+        yield model['checkpoint']
+    for part in parts:
+        if isinstance(part, (dict, list, tuple)):
+            yield from _weights(part)
 
 
 def _check_parameters(plan: Plan, cells: Sequence[CellFiles]) -> None:

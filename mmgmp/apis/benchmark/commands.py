@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +18,28 @@ class Launch:
 
     Args:
         python: Interpreter.
-        launcher: ``'none'`` or ``'slurm'``, MMEngine's launcher.
-        srun: Arguments of ``srun``, for ``'slurm'``.
+        cluster: ``'slurm'`` or ``'local'``, submitit's executors; None runs
+            processes here.
+        parameters: Of submitit, such as ``slurm_partition``,
+            ``gpus_per_node``, ``tasks_per_node``, ``nodes``.
     """
 
     python: str
-    launcher: str = 'none'
-    srun: Sequence[str] = ()
+    cluster: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def script(self, name: str) -> list[str]:
         """Return the command up to and with MMAction2's script."""
         import mmaction
 
         path = Path(mmaction.__file__).parent / '.mim' / 'tools' / name
-        prefix = ['srun', *self.srun] if self.launcher == 'slurm' else []
-        return [*prefix, self.python, '-u', str(path)]
+        return [self.python, '-u', str(path)]
 
     def flags(self) -> list[str]:
-        """Return the launcher flag, if it is needed."""
-        return [] if self.launcher == 'none' else ['--launcher', self.launcher]
+        """Return MMEngine's launcher, which several tasks need."""
+        per_node = int(self.parameters.get('tasks_per_node', 1))
+        num_tasks = per_node * int(self.parameters.get('nodes', 1))
+        return ['--launcher', 'slurm'] if num_tasks > 1 else []
 
 
 def train_command(

@@ -30,7 +30,7 @@ _KEYS = (
     'keep', 'work_dir',
 )  # fmt: skip
 _METHOD_KEYS = ('config', 'overrides', 'space', 'sweep', 'compare_to')
-_SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle')
+_SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle', 'sampler', 'startup')
 # Stages and files that the runner itself names in the folder of a cell.
 _RESERVED = ('cell', 'failure', 'test', 'train', 'val')
 
@@ -59,14 +59,16 @@ class Method:
 
 @dataclass(frozen=True)
 class Search:
-    """Random search that source validation decides.
+    """Search that source validation decides.
 
     Args:
-        trials: Random configurations besides the default one, >= 0.
+        trials: Drawn configurations besides the default one, >= 0.
         reruns: Runs of the winner with new seeds, >= 0.
         seed: Of the drawn configurations.
         oracle: Whether all trials are tested, too, so that the report can
             state, apart, what selection on the target would have given.
+        sampler: ``'random'``, or ``'tpe'`` to draw from what was found.
+        startup: Trials that ``'tpe'`` waits for, >= 1.
 
     Source: MMDG-Bench (arXiv 2605.06643): 10 trials and 2 reruns.
     """
@@ -75,6 +77,8 @@ class Search:
     reruns: int = 2
     seed: int = 0
     oracle: bool = False
+    sampler: str = 'random'
+    startup: int = 4
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Plan:
         compare_to: Methods that all others are compared with, in pairs.
         published: Which published tables stand beside the measured one.
         checkpoint: ``'best'`` on source validation, or ``'last'``.
-        keep: ``'all'`` checkpoints of a finished cell, or only ``'best'``.
+        keep: Only the ``'best'`` checkpoint of a finished cell, or ``'all'``.
         work_dir: Where everything goes.
         amp: Whether to train with mixed precision (``--amp``).
     """
@@ -188,7 +192,7 @@ def _plan(
     _check_comparisons(raw, methods)
     for key, known in (
         ('checkpoint', ('best', 'last')),
-        ('keep', ('all', 'best')),
+        ('keep', ('best', 'all')),
         ('synthetic', (False, True)),
     ):
         check_choice(key, raw.get(key, known[0]), known)
@@ -224,7 +228,7 @@ def _plan(
         compare_to=texts('compare_to', raw.get('compare_to', [])),
         published=mapping('published', raw.get('published', {})),
         checkpoint=raw.get('checkpoint', 'best'),
-        keep=raw.get('keep', 'all'),
+        keep=raw.get('keep', 'best'),
         work_dir=Path(
             work_dir
             or scalar('work_dir', raw.get('work_dir'))
@@ -334,6 +338,7 @@ def _search(value: Any) -> Search:
     check_keys('search', mapping('search', value), _SEARCH_KEYS)
     search = Search(**value)
     check_choice('search.oracle', search.oracle, (False, True))
+    check_choice('search.sampler', search.sampler, ('random', 'tpe'))
     counts = (search.trials, search.reruns, search.seed)
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -167,7 +166,9 @@ def _power_of_two(gradients: Gradients) -> Tensor:
     present = [g for g in gradients if g is not None and g.numel()]
     if not present:
         return torch.ones(())
-    peak = torch.stack(torch._foreach_norm(present, math.inf)).amax()
+    # Several times faster on a CPU than the infinity norm.
+    ends = [end for gradient in present for end in torch.aminmax(gradient)]
+    peak = torch.stack(ends).abs().amax()
     bits = peak.float().view(torch.int32).bitwise_and(0x7F800000)
     return bits.view(torch.float32).clamp(2.0**-126, 2.0**126)
 

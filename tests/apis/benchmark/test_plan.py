@@ -7,11 +7,11 @@ import pytest
 from mmgmp.apis.benchmark import list_cells, load_plan
 from mmgmp.apis.benchmark.cells import (
     Cell,
-    draw_settings,
     plan_cells,
-    select_trial,
 )
 from mmgmp.apis.benchmark.checks import check_cells
+from mmgmp.apis.benchmark.plan import Search
+from mmgmp.apis.benchmark.search import Study, select_trial
 
 from .toy import PLAN, make_toy, toy_plan
 
@@ -119,13 +119,40 @@ def test_a_tie_keeps_the_default():
     assert select_trial([0.5, 0.4, 0.5]) == 0
 
 
-def test_choices_are_drawn_from(fixed_seed):
-    import numpy as np
+def study(tmp_path, space, **kwargs):
+    return Study(tmp_path / 'work', 'GMP//H', Search(**kwargs), space)
 
-    rng = np.random.default_rng(0)
+
+def test_choices_are_drawn_from(tmp_path):
     space = {'k': {'choices': [4, 8, 12]}}
-    drawn = {draw_settings(space, rng)['k'] for _ in range(50)}
-    assert drawn == {4, 8, 12}
+    first, *drawn = study(tmp_path, space, trials=30).settings()
+    assert first == {}
+    assert {settings['k'] for settings in drawn} == {4, 8, 12}
+
+
+def test_a_search_that_was_cut_off_goes_on_with_the_same_trials(tmp_path):
+    space = {'a': [0, 1]}
+    whole = study(tmp_path / 'whole', space, trials=6).settings()
+    part = study(tmp_path, space, trials=2).settings()
+    assert [*part, *study(tmp_path, space, trials=6).settings()[3:]] == whole
+    assert len({settings.get('a') for settings in whole}) > 3
+
+
+def test_tpe_draws_one_after_the_other(tmp_path):
+    made = study(tmp_path, {'a': [0, 1]}, trials=20, sampler='tpe', startup=3)
+    assert len(made.settings()) == 3
+    for number in range(21):
+        settings = made.settings()
+        assert len(settings) == max(3, number + 1)
+        made.tell(number, 1 - abs(settings[number].get('a', 0) - 0.8))
+    late = [settings['a'] for settings in made.settings()[12:]]
+    assert abs(sum(late) / len(late) - 0.8) < 0.2
+
+
+def test_a_search_of_another_space_is_refused(tmp_path):
+    study(tmp_path, {'a': [0, 1]}, trials=1)
+    with pytest.raises(ValueError, match='another space, sampler or seed'):
+        study(tmp_path, {'a': [0, 2]}, trials=1)
 
 
 def test_a_plan_may_be_written_in_python(tmp_path):

@@ -99,6 +99,11 @@ def test_half_precision_is_multiplied_in_single(dtype):
     assert values(a, a) == [pytest.approx(100 * size**2)] * 3
 
 
+def test_types_may_be_mixed():
+    a = [torch.full((3,), 2.0, dtype=torch.float16), torch.full((2,), 3.0)]
+    assert values(a, a) == [pytest.approx(12 + 18)] * 3
+
+
 def test_no_value_is_needed_on_the_host():
     """Meta tensors have none."""
     a = [torch.empty(shape, device='meta') for shape in SHAPES]
