@@ -10,7 +10,7 @@ from typing import Any
 import soundfile
 
 from mmgmp.apis.media_jobs import Fault, MediaJob, Segment
-from mmgmp.datasets.annotations import check_sample, resolve
+from mmgmp.datasets.annotations import check_entries, check_label, resolve
 
 _Key = tuple[str, tuple[str, ...], str, str]
 # Endings that libsndfile reads besides the names of its formats.
@@ -140,7 +140,11 @@ class CheckPlan:
                 f'domain must be one of {list(metainfo["domains"])}, got '
                 f'{sample["domain"]!r}'
             )
-        check_sample(sample, metainfo['classes'], (), path)
+        names = [
+            k for k in sample if not self.modalities or k in self.modalities
+        ]
+        check_label(sample, metainfo['classes'], path)
+        check_entries(sample, names, path)
 
     def _add_sample(self, sample: Mapping[str, Any]) -> None:
         present = [k for k in sample if _is_dict(sample[k])]

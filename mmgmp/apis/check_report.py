@@ -8,7 +8,6 @@ import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 from mmgmp.apis.corpus_counts import SplitCounts
 from mmgmp.apis.media_jobs import (
@@ -19,6 +18,7 @@ from mmgmp.apis.media_jobs import (
     MediaResult,
 )
 from mmgmp.utils import draft_files
+from mmgmp.utils.text_files import read_json
 
 #: Faults that make a sample unusable. A silent clip can be used, and published
 #: numbers include it; a sound of another rate is resampled.
@@ -175,7 +175,7 @@ def read_report(path: str) -> dict[str, FileRecord]:
     if not os.path.exists(path):
         return {}
     try:
-        content = json.loads(Path(path).read_text(encoding='utf-8'))
+        content = read_json(path)
         if content['format'] != _FORMAT:
             raise ValueError(f'its format is {content["format"]!r}')
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -128,7 +127,7 @@ def _add(
 ) -> None:
     """Add one annotation file to the plan, and its counts to the report."""
     found = path if os.path.exists(path) else os.path.join(plan.root, path)
-    annotation = _load(found)
+    annotation = load_annotation(found)
     plan.add(found, annotation)
     counts = count_samples(
         found, annotation['metainfo'], plan.samples.get(found, ())
@@ -231,12 +230,3 @@ def _compare_lengths(
         if of_sound < of_video - settings.tolerance:
             text = f'lasts {of_sound:.2f} s, its video {of_video:.2f} s'
             yield Fault('too-short', sound, text, (sample,), 'audio')
-
-
-def _load(path: str) -> dict[str, Any]:
-    try:
-        return load_annotation(path)
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(
-            f'ann_file: {path} is no complete JSON ({error}); write it again'
-        ) from error

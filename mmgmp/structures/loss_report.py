@@ -11,14 +11,15 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from mmgmp.structures.task_losses import Task, TaskLosses, attach_task_losses
+from mmgmp.utils import log_names
 
 #: Where the report rides in the dict that MMEngine hands on.
 REPORT = '_report'
 
 #: Log names of the confidences.
 SIDES = {
-    Task.CLASSIFICATION: 'semantic_confidence',
-    Task.DOMAIN: 'domain_confidence',
+    Task.CLASSIFICATION: log_names.SEMANTIC_CONFIDENCE,
+    Task.DOMAIN: log_names.DOMAIN_CONFIDENCE,
 }
 
 
@@ -67,7 +68,7 @@ class LossReport:
             },
             **self.values,
             **{
-                f'{SIDES[task]}_{modality}': value
+                log_names.of_modality(SIDES[task], modality): value
                 for task, by_modality in self.confidences.items()
                 for modality, value in by_modality.items()
             },
@@ -78,8 +79,15 @@ class LossReport:
         self,
         parameters: Mapping[str, Sequence[Parameter]],
         feedback: Callable[[Mapping[str, Tensor]], None],
+        unclipped: Sequence[Parameter] = (),
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return what ``parse_losses`` has to."""
+        """Return what ``parse_losses`` has to.
+
+        Args:
+            parameters: Those of the encoders, by modality.
+            feedback: As in ``TaskLosses``.
+            unclipped: As in ``TaskLosses``.
+        """
         losses = self.as_losses()
         del losses[REPORT]
         logged = {name: x.mean().detach() for name, x in losses.items()}
@@ -102,6 +110,7 @@ class LossReport:
                 statistics=self.statistics,
                 present=self.present,
                 feedback=feedback,
+                unclipped=unclipped,
             ),
         )
         return total, {'loss': total.detach(), **logged}

@@ -394,7 +394,10 @@ BAD_ENTRIES = [
     (lambda s: s.update(id=7), 'id must be a text, got 7'),
     (lambda s: s.update(audio={'file': 'a'}), 'audio must name a path'),
     (lambda s: s['audio'].update(start=2, stop=1), 'stop must come after'),
-    (lambda s: s['video'].update(num_frames=0), 'num_frames >= 1'),
+    (
+        lambda s: s['video'].update(num_frames=0),
+        'num_frames must be a whole number >= 1',
+    ),
     (lambda s: s['video'].update(num_frames=4), 'filename_tmpl'),
     (lambda s: (s.pop('video'), s.pop('audio')), 'has no modality'),
 ]

@@ -14,6 +14,10 @@ from av.sidedata.sidedata import Type
 #: Pixels of a picture, at most: twice those of 8K. A header may claim more
 #: than any memory holds.
 MAX_PIXELS = 2**26
+# From PyAV 17 on a conversion starts as many threads as there are processors,
+# and keeps them until garbage is collected.
+_IS_THREADED = int(av.__version__.split('.')[0]) >= 17
+_ONE_THREAD = {'threads': 1} if _IS_THREADED else {}
 # Cover art and preview pictures are kept as video streams.
 _NOT_SHOWN = ('attached_pic', 'timed_thumbnails')
 
@@ -48,10 +52,10 @@ def open_video(path: str) -> Iterator[tuple[Any, Any]]:
             stream = _shown_stream(container, path)
             yield container, stream
     except (av.FFmpegError, MemoryError) as error:
+        reason = str(error) or 'out of memory'
         raise OSError(
-            f'{path} cannot be decoded ({error or "out of memory"}); fetch or '
-            'convert the file again, or let the dataset skip it with '
-            "on_error='skip'"
+            f'{path} cannot be decoded ({reason}); fetch or convert the file '
+            "again, or let the dataset skip it with on_error='skip'"
         ) from error
 
 
@@ -84,6 +88,8 @@ def _shown_stream(container: Any, path: str) -> Any:
     _check_size(path, codec.width, codec.height)
     # Also for a size that shows only inside of the stream.
     codec.options = {**codec.options, 'max_pixels': str(MAX_PIXELS)}
+    # PyAV keeps a decoder, and its threads, until garbage is collected.
+    codec.thread_type, codec.thread_count = 'NONE', 1
     return streams[0]
 
 
@@ -118,8 +124,8 @@ def to_image(frame: Any, path: str, rotate: bool = True) -> np.ndarray:
     """
     _check_size(path, frame.width, frame.height)
     try:
-        image: np.ndarray = frame.to_ndarray(format='rgb24')
-    except ValueError as error:
+        image: np.ndarray = frame.to_ndarray(format='rgb24', **_ONE_THREAD)
+    except (av.FFmpegError, ValueError, MemoryError) as error:
         raise OSError(
             f'{path}: pictures of format {frame.format.name} cannot be '
             f'converted to RGB ({error}); convert the file'

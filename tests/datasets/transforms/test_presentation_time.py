@@ -83,12 +83,12 @@ SLOW = [
     Row('mkv', 'libx265', H265, ALL, 'flac'),
     Row('mkv', 'ffv1', {}, ALL, 'pcm_s16le'),
     Row('mkv', 'mpeg2video', B, SLOTS, 'mp2', SLOT),
-    Row('mkv', 'libx264', B, ALL, 'libvorbis'),
+    Row('mkv', 'libx264', B, ALL, 'ac3'),
     Row('webm', 'libvpx', {}, ALL, 'libopus'),
     Row('webm', 'libvpx', ALT_REF, ALL, 'libopus'),
     Row('webm', 'libvpx-vp9', {**ALT_REF, **VP9}, ALL, 'libopus'),
-    Row('avi', 'mpeg4', {}, SLOTS, 'libmp3lame', SLOT),
-    Row('avi', 'msmpeg4', {}, SLOTS, 'libmp3lame', SLOT),
+    Row('avi', 'mpeg4', {}, SLOTS, 'pcm_s16le', SLOT),
+    Row('avi', 'msmpeg4', {}, SLOTS, 'pcm_s16le', SLOT),
     Row('avi', 'mpeg2video', B, SLOTS, 'mp2', SLOT),
     Row('avi', 'ffv1', {}, SLOTS, 'pcm_s16le', SLOT),
     Row('avi', 'mjpeg', {}, SLOTS, 'pcm_s16le', SLOT, 'yuvj420p'),
@@ -101,9 +101,9 @@ SLOW = [
     Row('ts', 'mpeg4', B, SLOTS, 'mp2', SLOT),
     Row('m2ts', 'libx264', B, ALL, 'ac3'),
     Row('flv', 'flv', {}, ALL, 'libmp3lame'),
-    Row('asf', 'wmv2', {}, ALL[:4], 'wmav2'),
-    Row('asf', 'mpeg4', B, ('constant', 'paused'), 'wmav2'),
-    Row('wmv', 'libx264', B, ('constant', 'paused'), 'wmav2'),
+    Row('asf', 'wmv2', {}, ALL[:4], 'libmp3lame'),
+    Row('asf', 'mpeg4', B, ('constant', 'paused'), 'libmp3lame'),
+    Row('wmv', 'libx264', B, ('constant', 'paused'), 'libmp3lame'),
     Row('nut', 'libx264', B, ALL[:4], 'libmp3lame'),
     Row('mxf', 'mpeg2video', B, ('constant',), None, SLOT, size=(96, 128)),
     Row('wtv', 'mpeg2video', B, ('constant', 'paused'), 'mp2', SLOT),
@@ -167,5 +167,6 @@ def test_pictures_and_times_are_those_of_a_full_decode(tmp_path, row, kind):
             assert np.array_equal(image, expected.image)
             written = TIMES[kind][expected.number] - first
             assert abs(seconds - start - written) < row.tolerance
-            if row.suffix not in UNTIMED:
+            is_told = row.suffix not in UNTIMED and expected.seconds >= 0
+            if is_told:
                 assert seconds == pytest.approx(expected.seconds)
