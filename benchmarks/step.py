@@ -16,9 +16,8 @@ from three_pass import ThreePassOptimWrapper
 from mmgmp.engine.optim import AmpGMPOptimWrapper, GMPOptimWrapper
 from mmgmp.engine.optim.gradients import (
     add_,
-    inner_product,
+    inner_products,
     scale_,
-    squared_norm,
 )
 
 OFF = dict(modulation=None, projection=None)
@@ -153,7 +152,7 @@ def rule_cost(
 
     def rule() -> None:
         for g_c, g_d in zip(parts, others, strict=True):
-            squared_norm(g_c), squared_norm(g_d), inner_product(g_c, g_d)
+            inner_products(g_c, g_d)
             scale_(g_c, one)
             scale_(g_d, one * 0)
             add_(g_c, g_d)

@@ -11,14 +11,15 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from mmgmp.structures.task_losses import Task, TaskLosses, attach_task_losses
+from mmgmp.utils import log_names
 
 #: Where the report rides in the dict that MMEngine hands on.
 REPORT = '_report'
 
 #: Log names of the confidences.
 SIDES = {
-    Task.CLASSIFICATION: 'semantic_confidence',
-    Task.DOMAIN: 'domain_confidence',
+    Task.CLASSIFICATION: log_names.SEMANTIC_CONFIDENCE,
+    Task.DOMAIN: log_names.DOMAIN_CONFIDENCE,
 }
 
 
@@ -42,6 +43,8 @@ class LossReport:
         features: As in ``TaskLosses``.
         statistics: As in ``TaskLosses``.
         values: Further 0-dim values to log.
+        present: As in ``TaskLosses``. A confidence is logged as the mean over
+            the samples that have the modality, NaN if there are none.
     """
 
     terms: Mapping[Task, Mapping[str, Tensor]]
@@ -53,6 +56,7 @@ class LossReport:
         default_factory=dict
     )
     values: Mapping[str, Tensor] = field(default_factory=dict)
+    present: Mapping[str, Tensor] = field(default_factory=dict)
 
     def as_losses(self) -> dict[str, Any]:
         """Return the flat dict of MMEngine's ``loss`` mode."""
@@ -64,7 +68,7 @@ class LossReport:
             },
             **self.values,
             **{
-                f'{SIDES[task]}_{modality}': value
+                log_names.of_modality(SIDES[task], modality): value
                 for task, by_modality in self.confidences.items()
                 for modality, value in by_modality.items()
             },
@@ -75,11 +79,19 @@ class LossReport:
         self,
         parameters: Mapping[str, Sequence[Parameter]],
         feedback: Callable[[Mapping[str, Tensor]], None],
+        unclipped: Sequence[Parameter] = (),
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return what ``parse_losses`` has to."""
+        """Return what ``parse_losses`` has to.
+
+        Args:
+            parameters: Those of the encoders, by modality.
+            feedback: As in ``TaskLosses``.
+            unclipped: As in ``TaskLosses``.
+        """
         losses = self.as_losses()
         del losses[REPORT]
         logged = {name: x.mean().detach() for name, x in losses.items()}
+        logged.update(self._masked_means())
         by_task = {
             task: _sum([x.mean() for x in terms.values()])
             for task, terms in self.terms.items()
@@ -96,10 +108,20 @@ class LossReport:
                 self.confidences,
                 features=self.features,
                 statistics=self.statistics,
+                present=self.present,
                 feedback=feedback,
+                unclipped=unclipped,
             ),
         )
         return total, {'loss': total.detach(), **logged}
+
+    def _masked_means(self) -> dict[str, Tensor]:
+        return {
+            f'{SIDES[task]}_{m}': torch.where(mask, by_modality[m], 0).sum()
+            / mask.sum()
+            for task, by_modality in self.confidences.items()
+            for m, mask in self.present.items()
+        }
 
 
 def _sum(terms: Sequence[Tensor]) -> Tensor:

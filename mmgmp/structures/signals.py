@@ -54,6 +54,8 @@ class Coefficients:
         extra: Factor of the gradient of the extra losses.
         alignment: Factor of the gradient of the alignment losses; None takes
             that of the extra ones.
+        unimodal: Factor of the gradient of the losses of unimodal heads;
+            None takes that of the classification losses.
 
     Example:
         >>> import torch
@@ -67,11 +69,32 @@ class Coefficients:
     domain: Tensor
     extra: Tensor
     alignment: Tensor | None = None
+    unimodal: Tensor | None = None
 
     def of(self, task: Task) -> Tensor:
         """Return the factor of one task's gradient."""
-        factor: Tensor | None = getattr(self, task.name.lower())
-        return self.extra if factor is None else factor
+        factors = {
+            Task.CLASSIFICATION: self.classification,
+            Task.DOMAIN: self.domain,
+            Task.EXTRA: self.extra,
+            Task.ALIGNMENT: self.alignment,
+            Task.UNIMODAL: self.unimodal,
+        }
+        found = factors[task]
+        if found is not None:
+            return found
+        return self.classification if task is Task.UNIMODAL else self.extra
+
+    def shifted(self, amount: Tensor) -> Coefficients:
+        """Return a copy with the same 0-dim amount added to every factor."""
+        return dataclasses.replace(
+            self,
+            **{
+                field.name: factor + amount
+                for field in dataclasses.fields(self)
+                if (factor := getattr(self, field.name)) is not None
+            },
+        )
 
     def replace(self, factors: Mapping[Task, Tensor]) -> Coefficients:
         """Return a copy with other factors for some tasks."""

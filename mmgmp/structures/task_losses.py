@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -22,8 +22,11 @@ class Task(str, Enum):
     representation over domains or modalities belongs to ``DOMAIN``; ``EXTRA``
     terms reach the encoders neither modulated nor projected. ``ALIGNMENT``
     terms, which pull the predictions of the modalities together, are extra
-    terms that a projection may ask for apart. The value is the word used in
-    log keys (``loss_cls``, ``loss_domain``, ``loss_extra``, ``loss_align``).
+    terms that a projection may ask for apart; ``UNIMODAL`` terms, the losses
+    of unimodal heads where a method keeps them from the fused one, are
+    classification terms that a strategy may ask for apart. The value is the
+    word used in log keys (``loss_cls``, ``loss_domain``, ``loss_extra``,
+    ``loss_align``, ``loss_unimodal``).
 
     Example:
         >>> Task('domain') is Task.DOMAIN
@@ -37,6 +40,7 @@ class Task(str, Enum):
     DOMAIN = 'domain'
     EXTRA = 'extra'
     ALIGNMENT = 'align'
+    UNIMODAL = 'unimodal'
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,16 @@ class TaskLosses:
         features: Encoder outputs ``(N, D_m)`` attached to the graph, given
             only if every path from a loss to an encoder runs through them;
             ``level='feature'`` needs them.
+        present: Which samples have a modality, bool ``(N,)``, for those that
+            some lack; the confidences of the others do not count.
         statistics: Further detached per-sample numbers, ``(N,)`` per
             modality, that particular strategies ask for by name.
         num_samples: Samples in this batch; read off the confidences if they
             are given. Weights the ranks of a distributed run.
         feedback: Called once per optimizer step with what the modulation
-            tells the model (``Modulation.feedback``), by name.
+            tells the model (``FeedbackModulation.feedback``), by name.
+        unclipped: Parameters that gradient clipping neither measures nor
+            scales, such as those of probes that only watch the model.
 
     Raises:
         ValueError: If a loss is not a 0-dim tensor, no loss is given, or the
@@ -88,7 +96,9 @@ class TaskLosses:
         default_factory=dict
     )
     num_samples: int | None = None
+    present: Mapping[str, Tensor] = field(default_factory=dict)
     feedback: Callable[[Mapping[str, Tensor]], None] | None = None
+    unclipped: Sequence[Parameter] = ()
 
     def __post_init__(self) -> None:
         """Check the shapes once and derive the number of samples."""
@@ -120,6 +130,28 @@ class TaskLosses:
     def modalities(self) -> tuple[str, ...]:
         """Modality names in the order of the encoders."""
         return tuple(self.encoder_parameters)
+
+    def with_unimodal_as_classification(self) -> TaskLosses:
+        """Return a copy in which the two tasks are one.
+
+        Example:
+            >>> weight = torch.nn.Parameter(torch.ones(()))
+            >>> tasks = TaskLosses(
+            ...     {Task.UNIMODAL: 2 * weight, Task.CLASSIFICATION: weight},
+            ...     {'video': [weight]})
+            >>> tasks.with_unimodal_as_classification().losses
+            {<Task.CLASSIFICATION: 'cls'>: tensor(3., grad_fn=<SumBackward0>)}
+        """
+        if Task.UNIMODAL not in self.losses:
+            return self
+        both = (Task.CLASSIFICATION, Task.UNIMODAL)
+        merged = torch.stack(
+            [self.losses[t] for t in both if t in self.losses]
+        )
+        others = {t: x for t, x in self.losses.items() if t not in both}
+        return replace(
+            self, losses={Task.CLASSIFICATION: merged.sum(), **others}
+        )
 
     def attached(self) -> dict[Task, Tensor]:
         """Return the losses that have something to differentiate."""

@@ -6,6 +6,25 @@ import torch
 from torch import Tensor
 
 
+def poison(*values: Tensor) -> Tensor:
+    """Zero, 0-dim; NaN if one of the values is not finite.
+
+    Added to a result it lets through what a comparison or a limit hides:
+    ``where(ratio > 1, damped, 1)`` is 1 for NaN, and a damping factor of an
+    infinite ratio is an ordinary 0. No value is moved to the host.
+
+    Args:
+        *values: Tensors of any shape.
+
+    Example:
+        >>> poison(torch.tensor([1., 2.]), torch.tensor(3.))
+        tensor(0.)
+        >>> poison(torch.tensor([1., torch.inf]))
+        tensor(nan)
+    """
+    return torch.stack([(0 * value).sum() for value in values]).sum()
+
+
 def mean_of_others(values: Tensor) -> Tensor:
     """Mean of the other modalities' entries.
 
@@ -48,7 +67,7 @@ def adaptive_gains(
     Source: AGM (arXiv 2308.07686) and its released code.
     """
     if len(scores) == 1:
-        return torch.ones_like(scores)
+        return torch.ones_like(scores) + poison(scores)
     advantage = torch.exp(mean_of_others(scores) - scores)
     long_run = torch.exp(mean_of_others(running_scores) - running_scores)
     return torch.exp(alpha * (long_run - advantage).clamp(max=cap))

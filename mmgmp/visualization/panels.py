@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from numpy.typing import ArrayLike
+
+from mmgmp.utils import log_names
 
 History = Mapping[str, ArrayLike]
 
@@ -16,20 +17,22 @@ class Panel:
     """What one pair of axes shows.
 
     Args:
-        pattern: Matches the names of its curves; group 1 is the label.
+        quantity: What is logged; one curve for each modality.
         title: Text above the axes.
         ylabel: Quantity on the vertical axis.
         target: Value of a grey line, or ``None``.
         limits: Range of the vertical axis, or ``None`` to fit the data.
         raw: Whether the unsmoothed values of a single run are drawn, too.
+        names: Names of its curves, where these are not of modalities.
     """
 
-    pattern: str
+    quantity: str
     title: str
     ylabel: str
     target: float | None = None
     limits: tuple[float, float] | None = None
     raw: bool = True
+    names: tuple[str, ...] = ()
 
     def curves(self, history: History) -> dict[str, str]:
         """Find the curves of one run.
@@ -44,41 +47,54 @@ class Panel:
             >>> RATIO_PANELS[0].curves({'semantic_ratio_video': [1.0]})
             {'video': 'semantic_ratio_video'}
         """
-        matches = (re.fullmatch(self.pattern, name) for name in history)
-        return {m[1].replace('_', ' '): m[0] for m in matches if m}
+        labels = {
+            name: name
+            if name in self.names
+            else log_names.modality_of(name, self.quantity)
+            for name in history
+        }
+        return {
+            label.replace('_', ' '): name
+            for name, label in labels.items()
+            if label
+        }
 
 
 RATIO_PANELS = (
     Panel(
-        r'semantic_ratio_(.+)',
+        log_names.SEMANTIC_RATIO,
         'Semantic discrepancy ratio',
         r'$\rho$',
         target=1,
     ),
     Panel(
-        r'domain_ratio_(.+)', 'Domain discrepancy ratio', r'$\sigma$', target=1
+        log_names.DOMAIN_RATIO,
+        'Domain discrepancy ratio',
+        r'$\sigma$',
+        target=1,
     ),
 )
 TRAINING_PANELS = (
     *RATIO_PANELS,
     Panel(
-        r'conflict_(.+)',
+        log_names.CONFLICT,
         'Conflicting gradients',
         'share of steps',
         limits=(-0.03, 1.03),
         raw=False,
     ),
     Panel(
-        r'cosine_(.+)',
+        log_names.COSINE,
         'Cosine of the task gradients',
         'cosine',
         target=0,
         limits=(-1.05, 1.05),
     ),
     Panel(
-        r'(domain_accuracy|domain_chance)',
+        '',
         'Domain discriminator',
         'accuracy',
         limits=(-0.03, 1.03),
+        names=(log_names.DOMAIN_ACCURACY, log_names.DOMAIN_CHANCE),
     ),
 )

@@ -20,9 +20,10 @@ from mmgmp.apis.benchmark.cell_state import CellFiles
 from mmgmp.apis.benchmark.cells import TRAIN
 from mmgmp.apis.benchmark.training_state import Schedule
 from mmgmp.registry import DATASETS
+from mmgmp.utils import log_names
+from mmgmp.utils.text_files import read_columns, warn_once
 
 _PACKAGES = ('torch', 'mmengine', 'mmaction2', 'mmgmp')
-_RATIO = re.compile(r'(semantic|domain)_ratio_(.+)')
 
 
 def training_facts(files: CellFiles, is_here: bool) -> dict[str, Any]:
@@ -130,16 +131,19 @@ def read_history(files: CellFiles) -> dict[str, NDArray[np.float64]]:
 
     Returns:
         Columns of ``task_gradients.csv`` by name; empty if no ratios were
-        recorded.
+        recorded or the file is damaged, which is logged.
     """
     path = files.folder / 'task_gradients.csv'
     if not path.is_file():
         return {}
-    data = np.atleast_1d(np.genfromtxt(path, delimiter=',', names=True))
-    names = data.dtype.names or ()
-    if not any(_RATIO.fullmatch(name) for name in names):
+    try:
+        history = read_columns(path)
+    except ValueError as error:
+        warn_once(f'{error}; the report goes without its ratios')
         return {}
-    return {name: data[name] for name in names}
+    has_ratios = any(map(log_names.ratio_and_modality_of, history))
+    has_steps = len(history.get('iteration', ())) > 0
+    return history if has_ratios and has_steps else {}
 
 
 def last_ratios(
@@ -167,8 +171,9 @@ def last_ratios(
     is_last = steps > steps.max() * (1 - share / schedule.length)
     means = {}
     for name, values in history.items():
-        found = _RATIO.fullmatch(name)
+        found = log_names.ratio_and_modality_of(name)
         chosen = values[is_last & np.isfinite(values)]
         if found and len(chosen):
-            means[f'{found[1]} ratio {found[2]}'] = float(chosen.mean())
+            shown = f'{found[0].replace("_", " ")} {found[1]}'
+            means[shown] = float(chosen.mean())
     return means

@@ -56,7 +56,7 @@ class MultiModalPipeline(BaseTransform):
         ...     video=[dict(type='PyAVSeekInit')],
         ...     audio=[dict(type='LoadAudioSegment')],
         ... )
-        >>> entry = dict(waveform=np.zeros(8000), sample_rate=16000)
+        >>> entry = dict(waveform=np.sin(np.arange(8000)), sample_rate=16000)
         >>> results = dict(modalities=('audio',), sources=dict(audio=entry))
         >>> pipeline(results)['audio']['waveform'].shape
         (8000,)

@@ -50,7 +50,14 @@ def train_copy(runner: Runner, model: Any, head: int, epochs: int) -> Any:
     ):
         group['lr'] = current['lr']
     twin.train()
-    window = config.get('accumulative_counts', 1)
+    _train(runner, twin, wrapper, epochs, config.get('accumulative_counts', 1))
+    return twin
+
+
+def _train(
+    runner: Runner, twin: Any, wrapper: OptimWrapper, epochs: int, window: int
+) -> None:
+    """Go through the training data as the run itself would."""
     left = epochs * len(runner.train_dataloader)
     gathered = 0
     for epoch in range(epochs):
@@ -64,14 +71,14 @@ def train_copy(runner: Runner, model: Any, head: int, epochs: int) -> Any:
                 _step(wrapper)
                 gathered = 0
     _set_epoch(runner.train_dataloader, runner.epoch)
-    return twin
 
 
 def _add_gradients(model: Any, data: Any, window: int) -> None:
     """Differentiate the classification loss in full precision."""
     data = model.data_preprocessor(data, True)
     loss, _ = model.parse_losses(model(**data, mode='loss'))
-    classification = get_task_losses(loss).losses[Task.CLASSIFICATION]
+    tasks = get_task_losses(loss).with_unimodal_as_classification()
+    classification = tasks.losses[Task.CLASSIFICATION]
     (classification / window).backward()
 
 

@@ -9,11 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmengine.dist import (
-    broadcast_object_list,
-    collect_results,
-    is_main_process,
-)
+from mmengine.dist import broadcast_object_list
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
@@ -21,11 +17,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mmgmp.engine.hooks.drb_diagnosis import (
+    Features,
+    collect_features,
+    pull_back,
+    purity,
+    rescale,
+    without_augmentation,
+)
 from mmgmp.registry import HOOKS
 from mmgmp.structures import EncodingModel
+from mmgmp.utils import log_names
+from mmgmp.utils.checks import check_choice
 
 _KEY = 'drb_hook'
-Features = dict[str, NDArray[np.float64]]
+_ORDERS = ('after_validation', 'before_validation')
 
 
 @HOOKS.register_module()
@@ -39,6 +45,10 @@ class DRBHook(Hook):
     ``theta <- tau * theta_0 + (1 - tau) * theta``. Buffers and heads are left
     alone.
 
+    An epoch is validated, and its checkpoint written and selected, with the
+    weights that it was trained to; the pull comes after that, before the next
+    epoch, and not at all after the last one.
+
     theta_0 is taken after pretrained weights were loaded [choice]. It is in
     the checkpoint with the number of re-initialisations done, which makes
     checkpoints larger by the size of the encoders.
@@ -50,6 +60,9 @@ class DRBHook(Hook):
         mu: Strength, > 0.
         interval: Epochs between re-initialisations, >= 1. They happen after
             the 0-based epochs ``interval``, ``2 * interval``, ...
+        order: ``'after_validation'``, as the authors do, or
+            ``'before_validation'``: then the checkpoints of these epochs hold
+            pulled weights and are selected by them.
         times: How many there are, >= 1. The authors' values are interval 20
             and times 3 for 90 epochs; runs of 20 epochs should use 5 and 3.
         num_restarts: Restarts of K-means, >= 1.
@@ -82,7 +95,9 @@ class DRBHook(Hook):
         seed: int = 0,
         reset_optimizer_state: bool = False,
         train_dataloader: Mapping[str, Any] | None = None,
+        order: str = 'after_validation',
     ) -> None:
+        check_choice('order', order, _ORDERS, 'set order of DRBHook')
         for name, value in (
             ('mu', mu),
             ('interval', interval),
@@ -100,7 +115,9 @@ class DRBHook(Hook):
         self.seed = seed
         self.reset_optimizer_state = reset_optimizer_state
         self.train_dataloader = train_dataloader
+        self.order = order
         self.done = 0
+        self._last_epoch = -1
         self._initial: dict[str, list[Tensor]] = {}
         self._restored: dict[str, Any] | None = None
 
@@ -125,7 +142,7 @@ class DRBHook(Hook):
                 'val_dataloader, val_evaluator and val_cfg'
             )
         if runner.iter == 0:
-            self.done = 0
+            self.done, self._last_epoch = 0, -1
             self._initial = {
                 modality: [p.detach().clone() for p in parameters]
                 for modality, parameters in _parameters(model).items()
@@ -137,16 +154,37 @@ class DRBHook(Hook):
                 'or start with load_from'
             )
         else:
-            self.done = self._restored['done']
-            self._initial = self._restored['initial']
+            self.done = int(self._restored['done'])
+            # Checkpoints of before this was kept: one every interval.
+            last = self.done * self.interval if self.done else -1
+            self._last_epoch = self._restored.get('last_epoch', last)
+            self._initial = _fitting(self._restored, _parameters(model))
 
-    def after_train_epoch(self, runner: Runner) -> None:
-        """Diagnose and re-initialise, if it is time.
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Act after the epoch before, which has been validated by now.
+
+        Here and not after the validation itself, so that a run resumed from
+        that epoch's checkpoint acts as well.
 
         Args:
             runner: Runner of the training.
         """
-        if not self.is_due(runner.epoch, self.done):
+        if self.order == 'after_validation':
+            self._act(runner, runner.epoch - 1)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Act before this epoch is validated, if the order says so.
+
+        Args:
+            runner: Runner of the training.
+        """
+        if self.order == 'before_validation':
+            self._act(runner, runner.epoch)
+
+    def _act(self, runner: Runner, epoch: int) -> None:
+        """Diagnose and re-initialise, if it is time."""
+        # A run resumed within an epoch comes by once more.
+        if epoch == self._last_epoch or not self.is_due(epoch, self.done):
             return
         gaps = self.diagnose(runner)
         for modality, parameters in _parameters(
@@ -157,13 +195,16 @@ class DRBHook(Hook):
             if self.reset_optimizer_state:
                 for parameter in parameters:
                     runner.optim_wrapper.optimizer.state.pop(parameter, None)
-            name = f'train/reinitialisation_{modality}'
-            runner.message_hub.update_scalar(name, strength)
+            name = log_names.of_modality(log_names.REINITIALISATION, modality)
+            runner.message_hub.update_scalar(
+                log_names.in_training(name), strength
+            )
             runner.logger.info(
                 f'DRBHook: encoder {modality!r} has a purity gap of '
                 f'{gaps[modality]:.4f}, pulled back by {strength:.4f}'
             )
         self.done += 1
+        self._last_epoch = epoch
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add what is remembered.
@@ -177,7 +218,11 @@ class DRBHook(Hook):
             modality: [start.cpu() for start in starts]
             for modality, starts in self._initial.items()
         }
-        checkpoint[_KEY] = {'done': self.done, 'initial': initial}
+        checkpoint[_KEY] = {
+            'done': self.done,
+            'last_epoch': self._last_epoch,
+            'initial': initial,
+        }
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Keep what was remembered until it is known to be a resumed run.
@@ -212,7 +257,7 @@ class DRBHook(Hook):
             self._training_data(runner),
             runner.val_loop.dataloader,
         ):
-            collected = _collect(model, loader)
+            collected = collect_features(model, loader)
             purities.append(self._purities(collected, model.num_classes))
         gaps = [{m: abs(p - purities[1][m]) for m, p in purities[0].items()}]
         broadcast_object_list(gaps)
@@ -236,6 +281,12 @@ class DRBHook(Hook):
                     f'got {len(features)} samples; use a larger split, or '
                     'drop the hook'
                 )
+            if not np.isfinite(features).all():
+                raise ValueError(
+                    'DRBHook clusters finite features, got others from the '
+                    f'encoder {modality!r}; the run has diverged: lower the '
+                    'learning rate or set optim_wrapper.clip_grad'
+                )
             clusters = KMeans(
                 num_classes, n_init=self.num_restarts, random_state=self.seed
             ).fit_predict(rescale(features))
@@ -245,118 +296,10 @@ class DRBHook(Hook):
     def _training_data(self, runner: Runner) -> Any:
         config = self.train_dataloader
         if config is None:
-            config = _without_augmentation(runner)
+            config = without_augmentation(runner)
         if isinstance(config, DataLoader):
             return config
         return runner.build_dataloader(copy.deepcopy(config), seed=runner.seed)
-
-
-def purity(labels: NDArray[np.int64], clusters: NDArray[np.int64]) -> float:
-    """Share of samples that have the most frequent class of their cluster.
-
-    Args:
-        labels: True classes, ``(N,)``.
-        clusters: Cluster of each sample, ``(N,)``.
-
-    Example:
-        >>> purity(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]))
-        0.75
-    """
-    found = [
-        np.unique(labels[clusters == cluster], return_counts=True)[1].max()
-        for cluster in np.unique(clusters)
-    ]
-    return float(sum(found) / len(labels))
-
-
-def rescale(features: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale each dimension to [-1, 1] within the set; a constant one to 0.
-
-    Args:
-        features: ``(N, D)``.
-
-    Example:
-        >>> rescale(np.array([[1., 5.], [3., 5.]])).tolist()
-        [[-1.0, 0.0], [1.0, 0.0]]
-    """
-    low, high = features.min(0), features.max(0)
-    span = high - low
-    middle = (high + low) / 2
-    return 2 * (features - middle) / np.where(span > 0, span, 1)
-
-
-@torch.no_grad()
-def pull_back(
-    parameters: Sequence[Tensor], initial: Sequence[Tensor], strength: float
-) -> None:
-    """Move parameters towards their initial values, in place.
-
-    Args:
-        parameters: theta.
-        initial: theta_0, in the same order.
-        strength: tau in [0, 1]; 0 changes nothing, bit for bit.
-
-    Example:
-        >>> theta = torch.tensor([3.])
-        >>> pull_back([theta], [torch.tensor([1.])], 0.5)
-        >>> theta
-        tensor([2.])
-    """
-    if strength == 0:
-        return  # adding zero would turn -0.0 into 0.0
-    for parameter, start in zip(parameters, initial, strict=True):
-        target = start.to(parameter)
-        parameter.mul_(1 - strength).add_(target, alpha=strength)
-
-
-@torch.no_grad()
-def _collect(
-    model: Any, dataloader: Any
-) -> tuple[Features, NDArray[np.int64]] | None:
-    """Encoder outputs and labels of a data loader; None but on rank 0."""
-    was_training = model.training
-    model.eval()
-    rows = []
-    for data in dataloader:
-        data = model.data_preprocessor(data, False)
-        outputs = {
-            m: x.double().cpu()
-            for m, x in model.encode(data['inputs']).items()
-        }
-        for index, sample in enumerate(data['data_samples']):
-            row = {m: x[index].clone() for m, x in outputs.items()}
-            rows.append((row, int(sample.gt_label)))
-    model.train(was_training)
-    rows = collect_results(rows, len(dataloader.dataset))
-    if not is_main_process():
-        return None
-    modalities = rows[0][0]
-    features = {
-        m: torch.stack([row[m] for row, _ in rows]).numpy() for m in modalities
-    }
-    return features, np.array([label for _, label in rows])
-
-
-def _without_augmentation(runner: Runner) -> dict[str, Any]:
-    """Config of the training data with the validation pipeline."""
-    train = runner.cfg.get('train_dataloader') or {}
-    val = runner.cfg.get('val_dataloader') or {}
-    pipelines = [
-        cfg.get('dataset', {}).get('pipeline') for cfg in (train, val)
-    ]
-    if None in pipelines:
-        raise ValueError(
-            'DRBHook reads the training data through the validation '
-            'pipeline, got data loaders without dataset.pipeline; set '
-            'train_dataloader of DRBHook'
-        )
-    config = copy.deepcopy(dict(train))
-    config['dataset'] = {**config['dataset'], 'pipeline': pipelines[1]}
-    config['sampler'] = dict(type='DefaultSampler', shuffle=False)
-    config.pop('batch_sampler', None)
-    config['drop_last'] = False
-    config['persistent_workers'] = False
-    return config
 
 
 def _encoding_model(runner: Runner) -> Any:
@@ -375,3 +318,20 @@ def _parameters(model: Any) -> Mapping[str, Sequence[torch.nn.Parameter]]:
         model.trainable_encoder_parameters()
     )
     return parameters
+
+
+def _fitting(
+    restored: Mapping[str, Any],
+    parameters: Mapping[str, Sequence[torch.nn.Parameter]],
+) -> dict[str, list[Tensor]]:
+    """Initial weights of a checkpoint, if they are those of this model."""
+    initial: dict[str, list[Tensor]] = restored['initial']
+    found = {m: [tuple(p.shape) for p in ps] for m, ps in initial.items()}
+    wanted = {m: [tuple(p.shape) for p in ps] for m, ps in parameters.items()}
+    if found != wanted:
+        raise ValueError(
+            'DRBHook needs the weights that training started from for '
+            f'encoders {sorted(wanted)}, got others for {sorted(found)}; '
+            'resume with the model and frozen_stages of the checkpoint'
+        )
+    return initial

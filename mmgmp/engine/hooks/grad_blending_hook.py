@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -23,6 +24,8 @@ from mmgmp.engine.optim.strategies.blending_weights import (
 )
 from mmgmp.registry import HOOKS
 from mmgmp.structures import LossBlender
+from mmgmp.utils import log_names
+from mmgmp.utils.checks import check_choice
 
 _KEY = 'grad_blending_hook'
 _MODES = ('tracked', 'copies')
@@ -86,12 +89,13 @@ class GradBlendingHook(Hook):
         momentum: float = 0.0,
         min_weight: float = 0.0,
     ) -> None:
-        if mode not in _MODES:
-            raise ValueError(
-                f'mode must be one of {list(_MODES)}, got {mode!r}; set mode '
-                'of GradBlendingHook, or give GradBlendingMethod fixed '
-                'weights and drop the hook'
-            )
+        check_choice(
+            'mode',
+            mode,
+            _MODES,
+            'set mode of GradBlendingHook, or give GradBlendingMethod fixed '
+            'weights and drop the hook',
+        )
         if super_epoch < 1:
             raise ValueError(
                 f'super_epoch must be >= 1, got {super_epoch}; set '
@@ -223,6 +227,9 @@ class GradBlendingHook(Hook):
         train: tuple[Tensor, Tensor],
         val: tuple[Tensor, Tensor],
     ) -> None:
+        _warn_of_losses(
+            runner, blender, {'training': train, 'validation': val}
+        )
         old = blender.weights.double()
         new = blending_weights(train, val, old, self.negative)
         new = self.momentum * old + (1 - self.momentum) * new
@@ -234,7 +241,10 @@ class GradBlendingHook(Hook):
             broadcast(blender.weights, src=0)
         values = dict(zip(blender.heads, new.tolist(), strict=True))
         for head, value in values.items():
-            runner.message_hub.update_scalar(f'train/blend_{head}', value)
+            name = log_names.of_modality(log_names.BLEND, head)
+            runner.message_hub.update_scalar(
+                log_names.in_training(name), value
+            )
         shown = ', '.join(f'{h} {value:.4f}' for h, value in values.items())
         runner.logger.info(f'GradBlendingHook: weights are now {shown}')
 
@@ -270,6 +280,26 @@ def _mean_losses(blender: LossBlender) -> Tensor:
     if get_world_size() > 1:
         all_reduce(sums)
     return sums[:-1] / sums[-1]
+
+
+def _warn_of_losses(
+    runner: Runner,
+    blender: LossBlender,
+    losses: Mapping[str, tuple[Tensor, Tensor]],
+) -> None:
+    """Say why the weights stay as they are."""
+    for split, (start, end) in losses.items():
+        is_finite = (start.isfinite() & end.isfinite()).tolist()
+        heads = [
+            h for h, f in zip(blender.heads, is_finite, strict=True) if not f
+        ]
+        if heads:
+            runner.logger.warning(
+                f'GradBlendingHook: the {split} losses of the heads {heads} '
+                'are not finite, so the weights stay as they were. The run '
+                'has diverged: lower the learning rate or set '
+                'optim_wrapper.clip_grad'
+            )
 
 
 def _unwrapped(runner: Runner) -> Any:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from mmgmp.registry import HOOKS
 from mmgmp.structures import TeachableModel
+from mmgmp.utils.checks import check_choice
 
 _ROLES = ('teacher', 'student')
 
@@ -69,11 +70,12 @@ class TeacherHook(EMAHook):
         **kwargs: Any,
     ) -> None:
         for key, role in (('validate', validate), ('save', save)):
-            if role not in _ROLES:
-                raise ValueError(
-                    f'{key} of TeacherHook must be one of {list(_ROLES)}, '
-                    f'got {role!r}; correct custom_hooks'
-                )
+            check_choice(
+                f'{key} of TeacherHook',
+                role,
+                _ROLES,
+                'correct default_hooks.teacher',
+            )
         super().__init__(
             ema_type,
             strict_load,
@@ -121,7 +123,7 @@ class TeacherHook(EMAHook):
             runner.logger.warning(
                 f'TeacherHook: {key}={getattr(self, key)} is beyond the end '
                 f'of this training ({last}); nothing will be averaged or '
-                'taught. Lower it in custom_hooks or train longer'
+                'taught. Lower it in default_hooks.teacher or train longer'
             )
         if not self.is_ready:
             # MMEngine copied the model before it was initialised or loaded.

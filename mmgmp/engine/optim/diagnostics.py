@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mmgmp.engine.optim.encoder_groups import EncoderGroups
 from mmgmp.engine.optim.gradients import Gradients, accumulation_dtype
+from mmgmp.utils import log_names
 
 
 class Diagnostics:
@@ -47,7 +48,7 @@ class Diagnostics:
             for full in (
                 [name]
                 if name in self._shared
-                else [f'{name}_{m}' for m in modalities]
+                else [log_names.of_modality(name, m) for m in modalities]
             )
         ]
         dtype = accumulation_dtype(next(iter(self._values.values())).device)

@@ -30,6 +30,12 @@ class EncoderGroups:
         #: Trainable parameters of the optimizer that are in no encoder.
         self.others: list[Parameter] = []
 
+    def __str__(self) -> str:
+        return ', '.join(
+            f'{m}: {sum(p.numel() for p in ps):,} in {len(ps)} tensors'
+            for m, ps in self.by_modality.items()
+        )
+
     def update(
         self,
         encoder_parameters: Mapping[str, Sequence[Parameter]],
@@ -52,17 +58,8 @@ class EncoderGroups:
             modality: [p for p in parameters if p.requires_grad]
             for modality, parameters in encoder_parameters.items()
         }
-        flat = [p for ps in encoders.values() for p in ps]
-        is_new = list(encoders) != list(self.by_modality) or _ids(
-            flat
-        ) != _ids(self.flat)
-        if is_new:
-            _check(encoders)
-            self.by_modality, self.flat, self.parts = encoders, flat, []
-            for parameters in encoders.values():
-                start = self.parts[-1].stop if self.parts else 0
-                self.parts.append(slice(start, start + len(parameters)))
-        own = set(_ids(flat))
+        is_new = self._regroup(encoders)
+        own = set(_ids(self.flat))
         self.others = [
             p
             for group in optimizer.param_groups
@@ -70,6 +67,19 @@ class EncoderGroups:
             if p.requires_grad and id(p) not in own
         ]
         return is_new
+
+    def _regroup(self, encoders: dict[str, list[Parameter]]) -> bool:
+        flat = [p for ps in encoders.values() for p in ps]
+        if list(encoders) == list(self.by_modality) and _ids(flat) == _ids(
+            self.flat
+        ):
+            return False
+        _check(encoders)
+        self.by_modality, self.flat, self.parts = encoders, flat, []
+        for parameters in encoders.values():
+            start = self.parts[-1].stop if self.parts else 0
+            self.parts.append(slice(start, start + len(parameters)))
+        return True
 
 
 def _ids(parameters: Iterable[Parameter]) -> list[int]:

@@ -15,12 +15,17 @@ from mmgmp.engine.optim.encoder_groups import EncoderGroups
 from mmgmp.engine.optim.gradients import accumulation_dtype
 from mmgmp.engine.optim.reduction import HostCopy, sum_over_ranks
 from mmgmp.engine.optim.strategies.ratios import domain_ratio, semantic_ratio
+from mmgmp.engine.optim.sums import Sums
 from mmgmp.engine.optim.window import Window
-from mmgmp.structures import BatchSignals, Task, TaskLosses
+from mmgmp.structures import BatchSignals, Task, TaskLosses, keep_present
+from mmgmp.utils import log_names
+from mmgmp.utils.activity import current_epoch
+from mmgmp.utils.ratios import poison
 
+_FLAGS = 'flags'
 _RATIOS = (
-    (Task.CLASSIFICATION, 'semantic_ratio', semantic_ratio),
-    (Task.DOMAIN, 'domain_ratio', domain_ratio),
+    (Task.CLASSIFICATION, log_names.SEMANTIC_RATIO, semantic_ratio),
+    (Task.DOMAIN, log_names.DOMAIN_RATIO, domain_ratio),
 )
 
 
@@ -40,8 +45,28 @@ class Boundary:
     group_flags: HostCopy | None = None
 
 
+@dataclass(frozen=True)
+class _Totals:
+    """Sums over all ranks.
+
+    Args:
+        sums: The sums.
+        known: Whether any rank has the confidences of each ratio, on the
+            device; None on a single rank, which knows by itself.
+        group_flags: As in :class:`Boundary`.
+    """
+
+    sums: Sums
+    known: Tensor | None = None
+    group_flags: HostCopy | None = None
+
+
 class Observer:
-    """Sums what batches show, and forms the signals at a window's end."""
+    """Sums what batches show, and forms the signals at a window's end.
+
+    Sums and counts come first, over micro-batches and then over ranks, and
+    ratios last: the ratio of a whole batch is not the mean of its parts'.
+    """
 
     def __init__(
         self,
@@ -55,86 +80,146 @@ class Observer:
         self._shared_seed: int | None = None
 
     def add(self, tasks: TaskLosses, divisor: int, window: Window) -> None:
-        """Add this batch's sums and sample count to the window's."""
-        device = self._groups.flat[0].device
-        dtype = accumulation_dtype(device)
+        """Add this batch's sums and sample count to the window's.
+
+        Args:
+            tasks: The losses of the batch.
+            divisor: What they are divided by.
+            window: The window.
+        """
+        # A batch that does not say its size counts as one.
         count = 1 if tasks.num_samples is None else tasks.num_samples
         if count:
             self._rule.check(tasks)
-        sums = {'': torch.full((1,), count, dtype=dtype, device=device)}
-        for task, confidences in tasks.confidences.items():
-            sums[task.value] = torch.stack(
-                [
-                    confidences[m].detach().to(dtype).sum()
-                    for m in self._groups.by_modality
-                ]
-            )
-        for name, value in self._rule.observe(tasks).items():
-            sums[f'mean_{name}'] = value.detach().to(dtype)
         attached = tasks.attached()
         seen = [
             group[0]
             for group in self._rule.task_groups
             if any(task in attached for task in group)
         ]
-        window.add(count, divisor, sums, seen)
+        window.add(count, divisor, self._sums(tasks, count), seen)
+
+    def _sums(self, tasks: TaskLosses, count: int) -> Sums:
+        device = self._groups.flat[0].device
+        # In float64: a sum over a large batch of half-precision confidences
+        # would stop growing.
+        dtype = accumulation_dtype(device)
+        names = list(self._groups.by_modality)
+        absent = torch.zeros(len(names), dtype=dtype, device=device)
+        for modality, mask in tasks.present.items():
+            absent[names.index(modality)] = (~mask).sum()
+        return Sums(
+            torch.full((1,), count, dtype=dtype, device=device),
+            {
+                task: torch.stack(
+                    [
+                        keep_present(confidences, tasks.present)[m]
+                        .detach()
+                        .to(dtype)
+                        .sum()
+                        for m in names
+                    ]
+                )
+                for task, confidences in tasks.confidences.items()
+            },
+            {
+                name: value.detach().to(dtype)
+                for name, value in self._rule.observe(tasks).items()
+            },
+            absent,
+        )
 
     def finish(self, window: Window, step: int) -> Boundary:
-        """Sum over ranks, then form the ratios."""
-        total, known, flags = window.sums, None, None
+        """Sum over ranks, then form the ratios.
+
+        Args:
+            window: With at least one micro-batch.
+            step: Optimizer steps before this one.
+        """
+        assert window.sums is not None
+        totals = _Totals(window.sums)
         if get_world_size() > 1:
-            total, known, flags = self._sum_over_ranks(window)
-        count = total['']
-        ratios = []
-        for index, (task, name, form) in enumerate(_RATIOS):
-            ratio = count.new_ones(len(self._groups.by_modality))
-            if task.value in total:
-                formed = form(total[task.value])
-                ratio = (
-                    formed
-                    if known is None
-                    else torch.where(known[index] > 0, formed, ratio)
-                )
-                self._diagnostics.record(name, ratio)
-            ratios.append(ratio)
+            totals = self._sum_over_ranks(window, window.sums)
+        # A step without samples on any rank gives 0 / 1, not NaN.
+        count = totals.sums.count.clamp(min=1)
+        rho, sigma = self._ratios(totals)
         signals = BatchSignals(
             modalities=tuple(self._groups.by_modality),
-            semantic_ratio=ratios[0],
-            domain_ratio=ratios[1],
+            semantic_ratio=rho,
+            domain_ratio=sigma,
             means={
-                name.removeprefix('mean_'): value / count.clamp(min=1)
-                for name, value in total.items()
-                if name.startswith('mean_')
+                name: value / count
+                for name, value in totals.sums.observed.items()
             },
-            epoch=int(MessageHub.get_current_instance().get_info('epoch', 0)),
+            epoch=current_epoch(),
             step=step,
             seed=self._seed(),
         )
-        # A batch without samples on all ranks gives 0 / 1, not NaN.
-        weight = (window.sums[''] / count.clamp(min=1))[0]
-        return Boundary(signals, weight, flags)
+        weight = (window.sums.count / count)[0]
+        return Boundary(signals, weight, totals.group_flags)
 
-    def _sum_over_ranks(
-        self, window: Window
-    ) -> tuple[dict[str, Tensor], Tensor, HostCopy]:
-        """Sum the window over ranks in a layout that all of them share."""
-        count = window.sums['']
-        known = [task.value in window.sums for task, *_ in _RATIOS]
+    def _ratios(self, totals: _Totals) -> list[Tensor]:
+        """Rho and sigma, Eq. (8); ones where there are no confidences.
+
+        Where samples lack a modality its confidences are averaged over those
+        that have it. The factor is 1 if none does, so that the sums of the
+        paper stay as they are.
+        """
+        ratios = []
+        count, absent = totals.sums.count, totals.sums.absent
+        if absent is None:
+            absent = torch.zeros_like(count)
+        scale = count / (count - absent).clamp(min=1)
+        # Nothing to compare with in a step that no sample of a modality is in.
+        is_alone = ((absent > 0) & (absent == count)).any()
+        for index, (task, name, form) in enumerate(_RATIOS):
+            ratio = totals.sums.count.new_ones(len(self._groups.by_modality))
+            if task in totals.sums.confidences:
+                confidences = totals.sums.confidences[task] * scale
+                formed = torch.where(
+                    is_alone, 1 + poison(confidences), form(confidences)
+                )
+                # Another rank may know what this one does not; asking the
+                # host which would make it wait.
+                ratio = (
+                    formed
+                    if totals.known is None
+                    else torch.where(totals.known[index] > 0, formed, ratio)
+                )
+                self._diagnostics.record(name, ratio)
+            ratios.append(ratio)
+        return ratios
+
+    def _sum_over_ranks(self, window: Window, sums: Sums) -> _Totals:
+        """Sum the window over ranks in a layout that all of them share.
+
+        The first collective of a step, and the only one before its
+        gradients. A rank whose batch lacks confidences or losses must send
+        as many numbers in the same order as the others, or their sums would
+        land in each other's places: hence zeros for what it lacks, names in
+        sorted order, and flags that say who had what.
+        """
+        count = sums.count
+        known = [task in sums.confidences for task, *_ in _RATIOS]
         groups = [g[0] in window.seen for g in self._rule.task_groups]
         values = {
             **{
                 task.value: count.new_zeros(len(self._groups.by_modality))
                 for task, *_ in _RATIOS
             },
-            **window.sums,
-            'flags': count.new_tensor([float(x) for x in known + groups]),
+            **sums.flat(),
+            _FLAGS: count.new_tensor([float(x) for x in known + groups]),
         }
         names = sorted(values)
         packed = sum_over_ranks(torch.cat([values[n] for n in names]))
-        parts = packed.split([len(values[n]) for n in names])
+        parts = torch.split(packed, [len(values[n]) for n in names])
         total = dict(zip(names, parts, strict=True))
-        flags = total.pop('flags')
-        return total, flags[: len(known)], HostCopy(flags[len(known) :])
+        flags = total.pop(_FLAGS)
+        return _Totals(
+            Sums.from_flat(total),
+            flags[: len(known)],
+            HostCopy(flags[len(known) :]),
+        )
 
     def _seed(self) -> int:
         """Seed of the run; rank 0's, for it may differ between ranks."""
@@ -143,6 +228,7 @@ class Observer:
         hub = MessageHub.get_current_instance()
         seed = [int(hub.get_info('seed', None) or 0)]
         if get_world_size() > 1:
+            # Once, in the first step, which all ranks take together.
             broadcast_object_list(seed)
             self._shared_seed = seed[0]
         return seed[0]

@@ -45,8 +45,9 @@ class HostCopy:
 
     def __init__(self, values: Tensor) -> None:
         self._host = values.to('cpu', non_blocking=values.is_cuda)
-        self._event = torch.cuda.Event() if values.is_cuda else None
-        if self._event is not None:
+        self._event: Any = None
+        if values.is_cuda:
+            self._event = torch.cuda.Event()  # type: ignore[no-untyped-call]
             self._event.record()
 
     def tolist(self) -> list[float]:

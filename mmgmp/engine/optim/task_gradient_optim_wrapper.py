@@ -16,10 +16,13 @@ from mmgmp.engine.optim import backward_plans
 from mmgmp.engine.optim.combine_rule import CombineRule
 from mmgmp.engine.optim.diagnostics import Diagnostics
 from mmgmp.engine.optim.encoder_groups import EncoderGroups
+from mmgmp.engine.optim.loss_scaling import KEY as SCALER
+from mmgmp.engine.optim.loss_scaling import LossScaling
 from mmgmp.engine.optim.observation import Boundary, Observer
 from mmgmp.engine.optim.reduction import GradientReduction
 from mmgmp.engine.optim.sharding import refuse_sharding
 from mmgmp.engine.optim.strategies.base import Modulation, Projection
+from mmgmp.engine.optim.strategies.building import build_part
 from mmgmp.engine.optim.window import Window, restore_window, save_window
 from mmgmp.registry import MODULATIONS, OPTIM_WRAPPERS, PROJECTIONS
 from mmgmp.structures import TaskLosses, get_task_losses
@@ -53,7 +56,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
             However the samples of a step are spread over micro-batches and
             ranks, the update is that of one batch with all of them.
         clip_grad: As in MMEngine's ``OptimWrapper``; acts on the combined
-            gradient.
+            gradient, and not on what ``TaskLosses.unclipped`` lists.
+        loss_scaling: How losses are scaled before they are differentiated;
+            the mixed-precision twin hands in its own.
 
     Raises:
         ValueError: If the level is unknown, ``level='feature'`` is combined
@@ -87,6 +92,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         level: str = 'parameter',
         accumulative_counts: int = 1,
         clip_grad: Mapping[str, Any] | None = None,
+        loss_scaling: LossScaling | None = None,
     ) -> None:
         super().__init__(
             optimizer,
@@ -95,31 +101,35 @@ class TaskGradientOptimWrapper(OptimWrapper):
         )
         refuse_sharding(self, optimizer)
         self.level = level
+        self._scaling = loss_scaling or LossScaling()
         self._groups = EncoderGroups()
         self._diagnostics = Diagnostics()
+        self._modulation: Modulation | None = build_part(
+            'modulation', modulation, MODULATIONS, Modulation
+        )
+        self._projection: Projection | None = build_part(
+            'projection', projection, PROJECTIONS, Projection
+        )
         self._rule = CombineRule(
-            _build('modulation', modulation, MODULATIONS, Modulation),
-            _build('projection', projection, PROJECTIONS, Projection),
-            self._diagnostics,
+            self._modulation, self._projection, self._diagnostics
         )
         self._observer = Observer(self._rule, self._groups, self._diagnostics)
         plan = backward_plans.choose(self._rule, level, accumulative_counts)
-        self._plan = plan(
-            self._rule, self._groups, self._scale, self._unit_loss_scale
-        )
+        self._plan = plan(self._rule, self._groups, self._scale, self._unit)
         self._window = Window()
         self._saved_window: dict[str, Any] | None = None
         self._steps = 0
+        self._unclipped: frozenset[int] = frozenset()
 
     @property
     def modulation(self) -> Modulation | None:
         """How strongly each task gradient of each encoder counts."""
-        return self._rule.modulation
+        return self._modulation
 
     @property
     def projection(self) -> Projection | None:
         """What happens where two tasks conflict."""
-        return self._rule.projection
+        return self._projection
 
     # -- the step ---------------------------------------------------------
 
@@ -136,8 +146,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
             step_kwargs: Passed to the optimizer's ``step``.
             zero_kwargs: Passed to the optimizer's ``zero_grad``.
         """
-        tasks = get_task_losses(loss)
+        tasks = self._rule.view(get_task_losses(loss))
         self._update_groups(tasks)
+        self._unclipped = frozenset(id(p) for p in tasks.unclipped)
         self._restore_window()
         divisor = round(1 / self.scale_loss(1.0))
         self._observer.add(tasks, divisor, self._window)
@@ -152,17 +163,24 @@ class TaskGradientOptimWrapper(OptimWrapper):
         self.step(**(step_kwargs or {}))
         self.zero_grad(**(zero_kwargs or {}))
         self._steps += 1
-        if self.modulation is not None and tasks.feedback is not None:
-            tasks.feedback(self.modulation.feedback())
+        self._rule.feed_back(tasks)
 
     def _write_gradients(self, boundary: Boundary) -> None:
-        """Reduce, combine and hand the result to the optimizer."""
+        """Reduce, combine and hand the result to the optimizer.
+
+        The order of collectives is the same on every rank: the signals'
+        (``Observer.finish``), each group of tasks' as it is differentiated
+        (``TaskPlan.add``) or, where that is one sum, the encoders'
+        (``combined``) after the heads' below. Gloo and NCCL match calls by
+        their order alone.
+        """
         others = self._groups.others
         plain = [p.grad for p in others]
         self._window.even_out(plain)
         heads = None
         if get_world_size() > 1:
             heads = GradientReduction(others, plain, boundary.rank_weight)
+        # Under way while the encoders' gradients are combined.
         combined = self._plan.combined(self._window, boundary)
         if heads is not None:
             plain = heads.wait()
@@ -207,27 +225,35 @@ class TaskGradientOptimWrapper(OptimWrapper):
         if not self._groups.update(tasks.encoder_parameters, self.optimizer):
             return
         self._window.follow(before, self._groups.flat)
-        counts = ', '.join(
-            f'{m}: {sum(p.numel() for p in ps):,} in {len(ps)} tensors'
-            for m, ps in self._groups.by_modality.items()
-        )
         print_log(
-            f'Task gradients act on the encoders ({counts}); all other '
+            f'Task gradients act on the encoders ({self._groups}); all other '
             'parameters keep their ordinary gradient.',
             logger='current',
         )
 
-    # -- what the mixed-precision twin changes ----------------------------
+    def step(self, **kwargs: Any) -> None:
+        """Unscale, clip, and let the optimizer step.
+
+        Under loss scaling a step with an overflow is skipped.
+
+        Args:
+            **kwargs: Passed to the optimizer's ``step``.
+        """
+        if self.clip_grad_kwargs:
+            # Norms have a meaning in the true unit only.
+            self._scaling.unscale_(self.optimizer)
+            self._clip_grad()
+        self._scaling.step(self.optimizer, **kwargs)
 
     def _scale(self, loss: Tensor) -> Tensor:
         """Scale a loss before it is differentiated."""
         scaled: Tensor = self.scale_loss(loss)
         share = self._window.share
-        return scaled if share == 1 else scaled * share
+        return self._scaling.scale(scaled if share == 1 else scaled * share)
 
-    def _unit_loss_scale(self) -> Tensor | float:
+    def _unit(self) -> Tensor | float:
         """Return the factor by which gradients are too large."""
-        return 1.0
+        return self._scaling.unit(self._groups.flat[0].device)
 
     def _clip_grad(self) -> None:
         """Clip as MMEngine does, but leave the norm on its device."""
@@ -235,7 +261,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
             p
             for group in self.optimizer.param_groups
             for p in group['params']
-            if p.requires_grad and p.grad is not None
+            if p.requires_grad
+            and p.grad is not None
+            and id(p) not in self._unclipped
         ]
         if parameters:
             norm = self.clip_func(parameters, **self.clip_grad_kwargs)
@@ -268,9 +296,13 @@ class TaskGradientOptimWrapper(OptimWrapper):
         one process can save that.
         """
         state: dict[str, Any] = super().state_dict()
+        state.update(self._scaling.state_dict())
         state['task_gradient'] = {
             'steps': self._steps,
-            'window': save_window(
+            # Loaded and not yet gone on with: a checkpoint may be written
+            # again before the first step of a resumed run.
+            'window': self._saved_window
+            or save_window(
                 self._window,
                 self._groups,
                 self.optimizer,
@@ -290,6 +322,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         """
         state_dict = dict(state_dict)
         own = state_dict.pop('task_gradient', {})
+        self._scaling.load_state_dict(state_dict.pop(SCALER, None))
         self._steps = own.get('steps', 0)
         self._saved_window = own.get('window')
         if self._saved_window:
@@ -309,15 +342,3 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 self._inner_count,
                 self._accumulative_counts,
             )
-
-
-def _build(name: str, value: Any, registry: Any, kind: type) -> Any:
-    built = (
-        registry.build(dict(value)) if isinstance(value, Mapping) else value
-    )
-    if built is not None and not isinstance(built, kind):
-        raise TypeError(
-            f'{name} must be None, a config dict or a {kind.__name__}, got '
-            f'{type(value).__name__}; set optim_wrapper.{name}'
-        )
-    return built

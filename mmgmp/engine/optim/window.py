@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from torch import Tensor
 from torch.nn import Parameter
 
 from mmgmp.engine.optim.encoder_groups import EncoderGroups
 from mmgmp.engine.optim.gradients import Gradients, by_dtype
 from mmgmp.engine.optim.reduction import GradientReduction
+from mmgmp.engine.optim.sums import Sums
 from mmgmp.structures import Task
 
 
@@ -28,7 +28,7 @@ class Window:
     Example:
         >>> window = Window()
         >>> for size in (4, 2):
-        ...     window.add(size, 2, {}, [])
+        ...     window.add(size, 2, Sums(torch.tensor([size])), [])
         >>> window.share  # the second counts half as much as the first
         0.5
         >>> gradient = torch.ones(1) / 2 + 0.5 * torch.ones(1) / 2
@@ -44,8 +44,8 @@ class Window:
         self.reductions: dict[Task, GradientReduction] = {}
         #: Combined encoder gradients, where they are made at once.
         self.combined: Gradients | None = None
-        #: Sums over samples, by name; the count has no name.
-        self.sums: dict[str, Tensor] = {}
+        #: Sums over samples; None before the first micro-batch.
+        self.sums: Sums | None = None
         #: Samples of each micro-batch.
         self.sizes: list[int] = []
         #: Groups of tasks that had a loss.
@@ -56,7 +56,7 @@ class Window:
         self,
         size: int,
         divisor: int,
-        sums: Mapping[str, Tensor],
+        sums: Sums,
         seen: Iterable[Task],
     ) -> None:
         """Count one micro-batch.
@@ -70,10 +70,7 @@ class Window:
         self.sizes.append(size)
         self.seen.update(seen)
         self._divisor = divisor
-        for name, value in sums.items():
-            self.sums[name] = (
-                self.sums[name] + value if name in self.sums else value
-            )
+        self.sums = sums if self.sums is None else self.sums + sums
 
     @property
     def samples(self) -> int:
@@ -135,7 +132,7 @@ class Window:
         return {
             'sizes': list(self.sizes),
             'seen': sorted(task.value for task in self.seen),
-            'sums': dict(self.sums),
+            'sums': {} if self.sums is None else self.sums.flat(),
             'gradients': {
                 name: {
                     positions[id(p)]: g
@@ -162,7 +159,9 @@ class Window:
         device = groups.flat[0].device
         self.sizes = list(state['sizes'])
         self.seen = {Task(value) for value in state['seen']}
-        self.sums = {n: x.to(device) for n, x in state['sums'].items()}
+        self.sums = Sums.from_flat(
+            {n: x.to(device) for n, x in state['sums'].items()}
+        )
         for name, saved in state['gradients'].items():
             parameters = groups.flat if name else groups.others
             restored: Gradients = [

@@ -12,6 +12,7 @@ from mmgmp.models.contributions.base_contribution import (
     evaluate_subsets,
 )
 from mmgmp.registry import MODELS
+from mmgmp.utils.checks import check_choice
 
 _BIASES = ('none', 'split', 'keep')
 
@@ -44,11 +45,7 @@ class MaskedContribution(BaseContribution):
     """
 
     def __init__(self, bias: str = 'none') -> None:
-        if bias not in _BIASES:
-            raise ValueError(
-                f'bias must be one of {list(_BIASES)}, got {bias!r}; set '
-                'model.contribution.bias'
-            )
+        check_choice('bias', bias, _BIASES, 'set model.contribution.bias')
         self.bias = bias
 
     def __call__(

@@ -20,6 +20,7 @@ from mmgmp.models.encoders.pretrained import (
 )
 from mmgmp.models.encoders.stages import StagedBackbone, split_stages
 from mmgmp.registry import MODELS
+from mmgmp.utils.checks import check_choice
 
 #: Where the initial values of residual stage 4 come from.
 LAYER4_INITS = ('pretrained', 'random')
@@ -241,12 +242,12 @@ class ModalityEncoder(BaseModule):
         self, stages: StagedBackbone | None, out_channels: int | None
     ) -> None:
         name = type(self.backbone).__name__
-        if self.layer4_init not in LAYER4_INITS:
-            raise ValueError(
-                f'layer4_init must be one of {list(LAYER4_INITS)}, got '
-                f'{self.layer4_init!r}; correct '
-                'model.encoders.<modality>.layer4_init'
-            )
+        check_choice(
+            'layer4_init',
+            self.layer4_init,
+            LAYER4_INITS,
+            'correct model.encoders.<modality>.layer4_init',
+        )
         has_layer4 = stages is not None and stages.num_stages >= 4
         if self.layer4_init == 'random' and not has_layer4:
             raise ValueError(

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
-from mmengine.logging import MessageHub
 from torch import Tensor
 
 from mmgmp.models.feature_transforms.base_feature_transform import (
@@ -16,7 +15,8 @@ from mmgmp.models.feature_transforms.base_feature_transform import (
 )
 from mmgmp.registry import MODELS
 from mmgmp.structures import Task
-from mmgmp.utils.ratios import mean_of_others
+from mmgmp.utils.activity import current_epoch
+from mmgmp.utils.ratios import mean_of_others, poison
 
 
 @MODELS.register_module()
@@ -64,6 +64,7 @@ class OPMFeatureDrop(BaseFeatureTransform):
     """
 
     training_only = True
+    allows_missing = False
 
     def __init__(
         self,
@@ -108,12 +109,11 @@ class OPMFeatureDrop(BaseFeatureTransform):
         self, features: Mapping[str, Tensor], context: FeatureContext
     ) -> dict[str, Tensor]:
         """Return features, some of them zero; see the base class."""
-        epoch = MessageHub.get_current_instance().get_info('epoch', 0)
         if (
             not self.training
             or context.labels is None
             or context.contribute is None
-            or epoch < self.warmup_epochs
+            or current_epoch() < self.warmup_epochs
         ):
             return dict(features)
         # Summed on every rank, also where this batch is left alone.
@@ -139,7 +139,7 @@ class OPMFeatureDrop(BaseFeatureTransform):
         others = mean_of_others(confidences).clamp(min=1e-12)
         lead = torch.tanh(torch.relu(confidences / others - 1))
         rates = (self.q_base * (1 + self.mu * lead)).clamp(0, 1)
-        return torch.where(lead > 0, rates, 0)
+        return torch.where(lead > 0, rates, 0) + poison(confidences)
 
     def kept_share(self, rates: Tensor) -> Tensor:
         """Return ``1 - Theta``, the expected share of features kept, 0-dim.

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from mmgmp.utils.checks import check_choice
+
 
 class BaseFusion(BaseModule):
     """Turn the features of all modalities into one tensor.
@@ -66,9 +68,5 @@ class BaseFusion(BaseModule):
                 f'modalities, got {modalities}; use '
                 "model.fusion=dict(type='ConcatFusion') or 'SumFusion'"
             )
-        if chosen not in modalities:
-            raise ValueError(
-                f'{key} must be one of {modalities}, got {chosen!r}; set '
-                f'model.fusion.{key}'
-            )
+        check_choice(key, chosen, modalities, f'set model.fusion.{key}')
         return modalities[1 - modalities.index(chosen)]

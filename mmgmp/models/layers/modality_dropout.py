@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mmgmp.utils.ratios import poison
+
 
 def drop_modalities(
     features: Mapping[str, Tensor], probability: Tensor
@@ -20,7 +22,7 @@ def drop_modalities(
         probability: Of dropping each modality, ``(M,)`` in modality order.
 
     Returns:
-        Features of the same shapes.
+        Features of the same shapes; NaN if a probability is.
 
     Example:
         >>> features = {'v': torch.ones(1, 2), 'a': torch.ones(1, 1)}
@@ -35,7 +37,8 @@ def drop_modalities(
     kept = torch.rand_like(rates) >= rates
     spared = torch.rand_like(rates).argsort(1) == 0
     kept |= spared & ~kept.any(1, keepdim=True)
+    lost = poison(probability)
     return {
-        m: x * kept[:, index, None].to(x.dtype)
+        m: x * (kept[:, index, None] + lost).to(x.dtype)
         for index, (m, x) in enumerate(features.items())
     }

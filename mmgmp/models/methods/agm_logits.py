@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from mmengine.dist import all_reduce, get_world_size
-from mmengine.logging import MessageHub
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -15,6 +14,7 @@ from mmgmp.models.contributions import JointHead, ShapleyContribution
 from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
+from mmgmp.utils.activity import ActivityWindow, current_epoch
 from mmgmp.utils.ratios import adaptive_gains
 
 
@@ -67,18 +67,19 @@ class AGMLogitsMethod(BaseMethod):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(in_channels, num_classes, init_cfg)
-        is_empty = end_epoch is not None and end_epoch < start_epoch
-        if alpha < 0 or start_epoch < 0 or is_empty:
+        if alpha < 0:
             raise ValueError(
-                'alpha must be >= 0 and 0 <= start_epoch <= end_epoch, got '
-                f'{alpha}, {start_epoch} and {end_epoch}; set them in '
+                f'alpha must be >= 0, got {alpha}; set alpha of '
                 'AGMLogitsMethod in model.methods'
             )
         self.alpha = alpha
         self.cap = cap
         self.baseline = baseline
-        self.start_epoch = start_epoch
-        self.end_epoch = end_epoch
+        self.active_epochs = ActivityWindow(
+            start_epoch,
+            end_epoch,
+            'set them in AGMLogitsMethod in model.methods',
+        )
         count = len(self.in_channels)
         self.register_buffer(
             'running_scores', torch.zeros(count, dtype=torch.double)
@@ -129,8 +130,6 @@ class AGMLogitsMethod(BaseMethod):
         self.num_updates.add_(is_finite.to(self.num_updates))
         step = (scores - self.running_scores) / self.num_updates.clamp(min=1)
         self.running_scores.add_(torch.where(is_finite, step, 0))
-        epoch = MessageHub.get_current_instance().get_info('epoch', 0)
-        is_over = self.end_epoch is not None and epoch > self.end_epoch
-        if epoch < self.start_epoch or is_over:
-            return torch.ones_like(gains)
-        return gains
+        if current_epoch() in self.active_epochs:
+            return gains
+        return torch.ones_like(gains)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
+from mmgmp.utils.checks import check_choice
 
 _WEIGHTINGS = ('loss', 'uniform')
 
@@ -76,11 +77,12 @@ class BalGradMethod(BaseMethod):
                 f'beta and gamma_u must be >= 0, got {beta} and {gamma_u}; '
                 'set them in BalGradMethod in model.methods'
             )
-        if weighting not in _WEIGHTINGS:
-            raise ValueError(
-                f'weighting must be one of {list(_WEIGHTINGS)}, got '
-                f'{weighting!r}; set weighting of BalGradMethod'
-            )
+        check_choice(
+            'weighting',
+            weighting,
+            _WEIGHTINGS,
+            'set weighting of BalGradMethod',
+        )
         self.beta = beta
         self.gamma_u = gamma_u
         self.weighting = weighting

@@ -13,6 +13,7 @@ from mmgmp.models.heads.mlp_head import MLPHead
 from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
+from mmgmp.utils.checks import check_choice
 
 _DIRECTIONS = ('weight', 'none')
 
@@ -33,6 +34,10 @@ class CGGMProbesMethod(BaseMethod):
     the authors' code; the paper's cosine between gradients would be a
     constant. B is the last step's and the weights are the current ones
     [choice]. Before the first step B, and so the loss, is zero.
+
+    Gradient clipping leaves the probes out, as the authors' does: B may be
+    huge, and the norm of the encoders' gradients with it, but a probe that is
+    held back for that would measure nothing in the next step.
 
     In the authors' set-up the probes learn at half the rate of the model:
     ``paramwise_cfg=dict(custom_keys={'methods': dict(lr_mult=0.5)})``.
@@ -67,11 +72,12 @@ class CGGMProbesMethod(BaseMethod):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(in_channels, num_classes, init_cfg)
-        if direction not in _DIRECTIONS:
-            raise ValueError(
-                f'direction must be one of {list(_DIRECTIONS)}, got '
-                f'{direction!r}; set direction of CGGMProbesMethod'
-            )
+        check_choice(
+            'direction',
+            direction,
+            _DIRECTIONS,
+            'set direction of CGGMProbesMethod',
+        )
         if lambda_gm < 0:
             raise ValueError(
                 f'lambda_gm must be >= 0, got {lambda_gm}; set lambda_gm of '
@@ -103,11 +109,14 @@ class CGGMProbesMethod(BaseMethod):
     def statistics(
         self, batch: MultiModalBatch
     ) -> dict[str, dict[str, Tensor]]:
-        """Return whether each probe is right, 0 or 1 per sample."""
+        """Return whether each probe is right, 0 or 1 per sample.
+
+        NaN where its logits are not finite, for argmax would still choose.
+        """
         with torch.no_grad():
             return {
                 'probe_correct': {
-                    m: (logits.argmax(1) == batch.labels).float()
+                    m: (logits.argmax(1) == batch.labels) + 0 * logits.sum(1)
                     for m, logits in self._probe(batch).items()
                 }
             }
@@ -120,6 +129,10 @@ class CGGMProbesMethod(BaseMethod):
         """
         if 'balance' in feedback:
             self.balance.copy_(feedback['balance'])
+
+    def unclipped_parameters(self) -> list[nn.Parameter]:
+        """Return the probes' parameters; see ``TaskLosses.unclipped``."""
+        return list(self.probes.parameters())
 
     def _probe(self, batch: MultiModalBatch) -> dict[str, Tensor]:
         return {

@@ -28,7 +28,7 @@ class GradBlendingMethod(BaseMethod):
     With ``weights`` this is the offline mode: fixed weights, computed with
     :func:`mmgmp.engine.optim.strategies.blending_weights.blending_weights`
     from losses of separately trained networks. Without, add
-    ``GradBlendingHook`` to ``custom_hooks``, which renews them every
+    ``GradBlendingHook`` to ``default_hooks``, which renews them every
     super-epoch; until its first renewal they are equal.
 
     The losses are plain cross-entropies; label smoothing of the classifier
@@ -108,6 +108,9 @@ class GradBlendingMethod(BaseMethod):
 
     def _measure(self, losses: Tensor, count: int) -> None:
         sums = torch.cat([losses, losses.new_ones(1)]).double() * count
+        # A loss scaler skips the step of a batch that overflows; its losses
+        # must not spoil the means of the whole epoch.
+        sums = torch.where(losses.isfinite().all(), sums, 0)
         self._sums = self.measured() + sums
 
     def _read_weights(self, weights: Mapping[str, float] | None) -> Tensor:

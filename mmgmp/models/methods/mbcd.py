@@ -30,7 +30,7 @@ class MBCDMethod(BaseMethod):
 
     Needs ``model.forward_plan=dict(type='InnerStepPlan')`` and
     ``dict(type='TeacherHook', ema_type='ExponentialMovingAverage',
-    momentum=0.001)`` in ``custom_hooks``; ``FeatureNorm`` in
+    momentum=0.001)`` in ``default_hooks``; ``FeatureNorm`` in
     ``model.feature_transforms`` is part of the published network. The
     teacher is the model that is tested.
 
@@ -61,7 +61,6 @@ class MBCDMethod(BaseMethod):
         'distillation_unimodal': Task.CLASSIFICATION,
     }
     needs_unimodal_heads = True
-    needs_teacher = True
     replaces_cls_loss = True
     needs_plan = frozenset({'inner_features'})
 
@@ -112,7 +111,7 @@ class MBCDMethod(BaseMethod):
         features: Mapping[str, Tensor],  # noqa: ARG002
         logits: Tensor,
     ) -> dict[str, Tensor]:
-        """Return the teacher's fused logits; see the base class."""
+        """Return the teacher's fused logits; see ``TeachingMethod``."""
         return {'logits': logits}
 
 
@@ -140,7 +139,7 @@ def drop_rates(logits: list[Tensor], floor: float = 0.0) -> Tensor:
     ratios = scores[:, None] / scores
     lead = (ratios.sum(1) - 1) / max(count - 1, 1)
     rates = floor + (1 - floor) * (lead - 1).tanh()
-    return torch.where(lead > 1, rates, 0)
+    return torch.where(lead <= 1, 0, rates)  # NaN stays
 
 
 def divergence(target: Tensor, logits: Tensor) -> Tensor:

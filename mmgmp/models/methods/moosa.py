@@ -17,6 +17,7 @@ from mmgmp.models.heads.mlp_head import MLPHead
 from mmgmp.models.methods.simmmdg import SimMMDGMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
+from mmgmp.utils.checks import check_choice
 
 _REDUCTIONS = ('sample', 'batch')
 _MAX_PARTS = 20  # 20! is the last factorial below 2**63.
@@ -95,11 +96,12 @@ class MOOSAMethod(SimMMDGMethod):
         **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, num_classes, **kwargs)
-        if reduction not in _REDUCTIONS:
-            raise ValueError(
-                f'reduction of MOOSAMethod must be one of {list(_REDUCTIONS)}'
-                f', got {reduction!r}; correct model.methods'
-            )
+        check_choice(
+            'reduction of MOOSAMethod',
+            reduction,
+            _REDUCTIONS,
+            'correct model.methods',
+        )
         if not 0 <= mask_ratio <= 1:
             raise ValueError(
                 f'mask_ratio of MOOSAMethod must be in [0, 1], got '

@@ -12,6 +12,7 @@ from torch import Tensor
 from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
+from mmgmp.utils.checks import check_choice
 
 _RATIOS = ('ordered', 'sorted')
 _REDUCTIONS = ('mean', 'sum')
@@ -79,11 +80,12 @@ class RNANetMethod(BaseMethod):
             ('ratio', ratio, _RATIOS),
             ('reduction', reduction, _REDUCTIONS),
         ):
-            if value not in known:
-                raise ValueError(
-                    f'{key} of RNANetMethod must be one of {list(known)}, '
-                    f'got {value!r}; correct model.methods'
-                )
+            check_choice(
+                f'{key} of RNANetMethod',
+                value,
+                known,
+                'correct model.methods',
+            )
         self.check_positive(eps=eps)
         self.weight = weight
         self.ratio = ratio

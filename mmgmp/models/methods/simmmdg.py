@@ -19,6 +19,7 @@ from mmgmp.models.layers import (
 from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
+from mmgmp.utils.checks import check_choice
 
 _DISTANCES = ('mse', 'sq_l2')
 _TRANSLATIONS = ('unit_l2', 'sq_l2_raw')
@@ -229,11 +230,9 @@ class SimMMDGMethod(BaseMethod):
             ('distance', distance, _DISTANCES),
             ('translation', translation, _TRANSLATIONS),
         ):
-            if value not in known:
-                raise ValueError(
-                    f'{key} of {name} must be one of {list(known)}, got '
-                    f'{value!r}; correct model.methods'
-                )
+            check_choice(
+                f'{key} of {name}', value, known, 'correct model.methods'
+            )
         odd = {m: d for m, d in self.in_channels.items() if d % 2}
         if odd:
             raise ValueError(

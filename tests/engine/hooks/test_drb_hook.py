@@ -5,8 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from mmengine.hooks import Hook
 
-from mmgmp.engine.hooks.drb_hook import DRBHook, pull_back, purity, rescale
+from mmgmp.engine.hooks.drb_diagnosis import pull_back, purity, rescale
+from mmgmp.engine.hooks.drb_hook import DRBHook, _fitting
+from mmgmp.registry import HOOKS
 from tests.processes import run_ranks
 
 from .toy_run import (
@@ -19,7 +22,14 @@ from .toy_run import (
     without_validation,
 )
 
-DRB = dict(type='DRBHook', interval=1, times=2, num_restarts=2)
+DRB = dict(
+    type='DRBHook',
+    interval=1,
+    times=2,
+    num_restarts=2,
+    order='before_validation',
+)
+AFTER = dict(DRB, order='after_validation')
 
 
 def test_worked_purity():
@@ -63,7 +73,7 @@ def the_hook(runner):
     return next(h for h in runner.hooks if isinstance(h, DRBHook))
 
 
-def trajectory(work_dir, epochs, **kwargs):
+def trajectory(work_dir, epochs, drb=DRB, **kwargs):
     """Encoder weights and tau after each epoch."""
     seen = []
 
@@ -71,7 +81,7 @@ def trajectory(work_dir, epochs, **kwargs):
         hook = the_hook(runner)
         seen.append(hook.done)
 
-    hooks = [DRB, dict(type='ExactResumeHook')]
+    hooks = [drb, dict(type='ExactResumeHook')]
     runner = run(work_dir, epochs, hooks, look, **kwargs)
     return runner, seen
 
@@ -152,12 +162,13 @@ def test_optimizer_state_is_kept_unless_asked(tmp_path, monkeypatch, reset):
     assert kept == [True, not reset]
 
 
-def test_a_resumed_run_continues_bit_for_bit(tmp_path):
-    straight, _ = trajectory(tmp_path / 'straight', 3)
-    trajectory(tmp_path / 'cut', 2)
-    resumed, done = trajectory(tmp_path / 'cut', 3, resume=True)
+@pytest.mark.parametrize(('drb', 'count'), [(DRB, 2), (AFTER, 1)])
+def test_a_resumed_run_continues_bit_for_bit(tmp_path, drb, count):
+    straight, _ = trajectory(tmp_path / 'straight', 3, drb)
+    trajectory(tmp_path / 'cut', 2, drb)
+    resumed, done = trajectory(tmp_path / 'cut', 3, drb, resume=True)
     hooks = [the_hook(r) for r in (straight, resumed)]
-    assert done == [2]
+    assert done == [count]
     weights = straight.model.state_dict()
     for name, value in resumed.model.state_dict().items():
         assert torch.equal(value, weights[name]), name
@@ -174,6 +185,14 @@ def test_resuming_a_run_without_the_hook_is_explained(tmp_path):
     run(tmp_path, 1)
     with pytest.raises(ValueError, match='training started from.*load_from'):
         run(tmp_path, 2, [DRB], resume=True)
+
+
+@pytest.mark.parametrize('shapes', [{'video': [3]}, {'flow': [2]}, {}])
+def test_the_start_of_another_model_is_refused(shapes):
+    initial = {m: [torch.zeros(*shape)] for m, shape in shapes.items()}
+    parameters = {'video': [torch.nn.Parameter(torch.zeros(2))]}
+    with pytest.raises(ValueError, match=r"encoders \['video'\], got others"):
+        _fitting({'initial': initial}, parameters)
 
 
 def test_weights_loaded_before_training_are_the_start(tmp_path):
@@ -237,3 +256,43 @@ def test_too_few_samples_are_explained():
     collected = ({'video': np.zeros((2, 3))}, np.array([0, 1]))
     with pytest.raises(ValueError, match='3 clusters.*got 2 samples'):
         hook._purities(collected, 3)
+
+
+def test_features_that_are_not_finite_are_explained():
+    features = {'audio': np.full((4, 2), np.nan)}
+    with pytest.raises(ValueError, match="finite.*'audio'.*learning rate"):
+        DRBHook()._purities((features, np.arange(4) % 2), 2)
+
+
+def test_an_epoch_is_validated_with_the_weights_it_was_trained_to(
+    tmp_path, monkeypatch
+):
+    """Its checkpoint holds them too; the pull is the next epoch's start."""
+    monkeypatch.setattr(
+        DRBHook, 'diagnose', lambda self, runner: {'video': 1e9, 'flow': 0.0}
+    )
+    trained, validated, started = {}, {}, {}
+
+    def weight(runner):
+        return runner.model.trainable_encoder_parameters()['video'][0].clone()
+
+    class Watch(Hook):
+        priority = 'LOW'
+
+        def before_train_epoch(self, runner):
+            started[runner.epoch] = weight(runner)
+
+        def after_train_epoch(self, runner):
+            trained[runner.epoch] = weight(runner)
+
+        def before_val_epoch(self, runner):
+            validated[runner.epoch - 1] = weight(runner)
+
+    HOOKS.register_module(module=Watch, force=True)
+    runner = run(tmp_path, 4, [AFTER, dict(type='Watch')])
+    assert all(torch.equal(trained[e], validated[e]) for e in range(4))
+    assert torch.equal(started[1], trained[0])
+    for epoch in (2, 3):  # behind epochs 1 and 2
+        assert not torch.equal(started[epoch], trained[epoch - 1])
+        torch.testing.assert_close(started[epoch], started[0])
+    assert the_hook(runner).done == 2

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import copy
+import logging
+from types import SimpleNamespace
 
 import pytest
 import torch
 from mmengine.dist import barrier, broadcast_object_list
+from mmengine.logging import MessageHub
 from mmengine.runner import Runner
 
 from mmgmp.engine.hooks import grad_blending_hook
 from mmgmp.engine.hooks.grad_blending_hook import GradBlendingHook, measure
 from mmgmp.engine.optim.strategies.blending_weights import blending_weights
+from mmgmp.models.methods.grad_blending import GradBlendingMethod
 from mmgmp.structures import LossBlender
 from tests.processes import run_ranks
 
@@ -320,3 +324,19 @@ def test_bad_set_ups_are_explained(tmp_path):
     config.train_cfg = dict(type='IterBasedTrainLoop', max_iters=1)
     with pytest.raises(ValueError, match='EpochBasedTrainLoop'):
         Runner.from_cfg(config).train()
+
+
+def test_losses_that_are_not_finite_are_named(caplog):
+    """The weights stay, and the log says why."""
+    blender = GradBlendingMethod(dict.fromkeys(MODALITIES, 2), 3)
+    before = blender.weights.clone()
+    fine, bad = torch.ones(H), torch.ones(H)
+    bad[1] = float('nan')
+    runner = SimpleNamespace(
+        logger=logging.getLogger('blending'),
+        message_hub=MessageHub.get_current_instance(),
+    )
+    GradBlendingHook()._renew(runner, blender, (fine, fine), (fine, bad))
+    assert torch.equal(blender.weights, before)
+    assert f"validation losses of the heads ['{MODALITIES[0]}']" in caplog.text
+    assert 'training losses' not in caplog.text

@@ -110,3 +110,19 @@ def test_output_layers_of_other_shapes_are_explained():
 def test_bad_arguments_are_explained(kwargs, match):
     with pytest.raises(ValueError, match=match):
         CGGMProbesMethod(WIDTHS, 4, **kwargs)
+
+
+def test_a_probe_without_finite_logits_is_neither_right_nor_wrong():
+    method = CGGMProbesMethod(WIDTHS, 4, hidden_channels=5)
+    features = {m: torch.ones(2, w) for m, w in WIDTHS.items()}
+    features['audio'][1] = float('nan')
+    correct = method.statistics(hand_batch(features, [0, 1]))['probe_correct']
+    assert correct['video'].isfinite().all()
+    assert correct['audio'].isnan().tolist() == [False, True]
+
+
+def test_the_model_names_the_probes_as_not_to_be_clipped():
+    model = build(methods=[PROBES], unimodal_heads=None)
+    total, _ = model.parse_losses(model(*toy_batch(6), mode='loss'))
+    probes = {id(p) for p in model.methods[0].probes.parameters()}
+    assert {id(p) for p in get_task_losses(total).unclipped} == probes

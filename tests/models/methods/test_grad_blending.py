@@ -108,3 +108,18 @@ def test_missing_heads_are_explained():
     with pytest.raises(ValueError, match='unimodal_heads'):
         build(methods=[dict(type='GradBlendingMethod')], unimodal_heads=None)
     assert HEADS['hidden_channels'] == 0
+
+
+def test_a_batch_that_is_not_finite_spoils_no_epoch():
+    method = GradBlendingMethod(WIDTHS, 2)
+    method.losses(batch())
+    before = method.measured().clone()
+    bad = hand_batch(
+        FEATURES,
+        [0, 1],
+        logits=torch.full((2, 2), float('nan')),
+        unimodal_logits=batch().unimodal_logits,
+    )
+    terms = method.losses(bad)[Task.CLASSIFICATION]
+    assert terms['fused'].isnan()
+    assert torch.equal(method.measured(), before)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmgmp.models.layers import drop_modalities
 from mmgmp.models.methods.mbcd import MBCDMethod, divergence, drop_rates
 from mmgmp.structures import Task
 
@@ -149,3 +150,13 @@ def test_all_terms_are_classification():
     assert {t.value for t in MBCDMethod.default_tasks.values()} == {
         Task.CLASSIFICATION.value
     }
+
+
+def test_confidences_that_are_not_finite_reach_what_is_left():
+    bad = torch.full((2, 2), float('nan'))
+    rates = drop_rates([bad, logits_with(0.6, 0.5)])
+    assert rates.isnan().all()
+    left = drop_modalities(
+        {m: torch.ones(2, w) for m, w in TWO.items()}, rates
+    )
+    assert all(x.isnan().all() for x in left.values())

@@ -7,6 +7,7 @@ from mmgmp.engine.optim.backward_plans.feature_plan import FeaturePlan
 from mmgmp.engine.optim.backward_plans.modality_plan import ModalityPlan
 from mmgmp.engine.optim.backward_plans.task_plan import TaskPlan
 from mmgmp.engine.optim.combine_rule import CombineRule
+from mmgmp.utils.checks import check_choice
 
 __all__ = ['BackwardPlan', 'FeaturePlan', 'ModalityPlan', 'TaskPlan', 'choose']
 
@@ -21,11 +22,7 @@ def choose(
     It must not depend on a rank's batch: every rank has to join the same
     collectives in the same order.
     """
-    if level not in LEVELS:
-        raise ValueError(
-            f'level must be one of {list(LEVELS)}, got {level!r}; set '
-            'optim_wrapper.level'
-        )
+    check_choice('level', level, LEVELS, 'set optim_wrapper.level')
     if level == 'feature' and accumulative_counts > 1:
         raise ValueError(
             "level='feature' decides within one forward pass and allows "
@@ -38,9 +35,11 @@ def choose(
         if rule.acts_on_tensors:
             raise ValueError(
                 f"level='feature' knows no single tensors, which modulation="
-                f'{type(rule.modulation).__name__} needs; use '
+                f'{rule.modulation_name} needs; use '
                 "optim_wrapper.level='parameter'"
             )
         return FeaturePlan
-    is_linear = rule.projection is None and not rule.acts_on_tensors
-    return ModalityPlan if is_linear and accumulative_counts == 1 else TaskPlan
+    # Within a longer window the weights of the first micro-batches are not
+    # known when these are differentiated.
+    is_single = accumulative_counts == 1
+    return ModalityPlan if rule.is_linear and is_single else TaskPlan

@@ -13,8 +13,7 @@ from mmgmp.engine.optim.encoder_groups import EncoderGroups
 from mmgmp.engine.optim.gradients import (
     Gradients,
     accumulation_dtype,
-    inner_product,
-    squared_norm,
+    inner_products,
 )
 from mmgmp.engine.optim.observation import Boundary
 from mmgmp.engine.optim.window import Window
@@ -74,12 +73,10 @@ class BackwardPlan(ABC):
         g_c, g_d = (gradients.get(task, absent) for task in self.rule.pair)
         device = self.groups.flat[0].device
         dtype = accumulation_dtype(device)
-        rows = [
-            torch.stack([value.to(device, dtype) for value in values])
-            for values in (
-                [squared_norm(g_c[part]) for part in parts],
-                [squared_norm(g_d[part]) for part in parts],
-                [inner_product(g_c[part], g_d[part]) for part in parts],
+        rows = [inner_products(g_c[part], g_d[part]) for part in parts]
+        return GradientProducts(
+            *(
+                torch.stack([value.to(device, dtype) for value in column])
+                for column in zip(*rows, strict=True)
             )
-        ]
-        return GradientProducts(*rows)
+        )

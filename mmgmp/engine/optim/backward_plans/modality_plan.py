@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from mmengine.dist import get_world_size
 from torch import Tensor
@@ -11,7 +13,7 @@ from mmgmp.engine.optim.gradients import Gradients, backward_into
 from mmgmp.engine.optim.observation import Boundary
 from mmgmp.engine.optim.reduction import GradientReduction
 from mmgmp.engine.optim.window import Window
-from mmgmp.structures import TaskLosses
+from mmgmp.structures import Coefficients, Task, TaskLosses
 
 
 class ModalityPlan(BackwardPlan):
@@ -38,18 +40,14 @@ class ModalityPlan(BackwardPlan):
             window.combined = [None] * len(self.groups.flat)
             return
         gradients: Gradients = []
+        # Heads and fusion first, by the plain sum: each encoder's pass then
+        # frees nothing that another one needs, but for the last.
         backward_into(
             self.scale(tasks.sum_of()), [], [], self.groups.others, True
         )
         for index, parameters in enumerate(self.groups.by_modality.values()):
-            weighted = torch.stack(
-                [
-                    coefficients.of(task)[index].to(term.dtype) * term
-                    for task, term in attached.items()
-                ]
-            ).sum()
             gradients += backward_into(
-                self.scale(weighted),
+                self.scale(_weighted(attached, coefficients, index)),
                 parameters,
                 [None] * len(parameters),
                 [],
@@ -66,3 +64,15 @@ class ModalityPlan(BackwardPlan):
                 self.groups.flat, gradients, boundary.rank_weight
             ).wait()
         return gradients
+
+
+def _weighted(
+    losses: Mapping[Task, Tensor], coefficients: Coefficients, index: int
+) -> Tensor:
+    """What one encoder descends on: ``sum_t k_t L_t``, 0-dim."""
+    return torch.stack(
+        [
+            coefficients.of(task)[index].to(loss.dtype) * loss
+            for task, loss in losses.items()
+        ]
+    ).sum()

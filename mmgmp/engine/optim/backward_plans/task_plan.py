@@ -40,6 +40,8 @@ class TaskPlan(BackwardPlan):
         absent: Gradients = [None] * len(self.groups.flat)
         for index, group in enumerate(self.rule.task_groups):
             key = group[0]
+            # The graph is kept until its last task; heads gather the sum of
+            # all in their ``.grad`` on the way.
             if group in present:
                 window.gradients[key] = backward_into(
                     self.scale(
@@ -54,9 +56,11 @@ class TaskPlan(BackwardPlan):
                 continue
             if key in window.gradients:
                 window.even_out(window.gradients[key])
+            # Known to be wanted by any rank, so all ranks join: a rank with
+            # no such loss sends zeros. Reading the flags waits for their
+            # copy alone, and the reduction overlaps the next group's pass.
             flags = boundary.group_flags
             if flags is not None and flags.tolist()[index] > 0:
-                # Overlaps the differentiation of the next group.
                 window.reductions[key] = GradientReduction(
                     self.groups.flat,
                     window.gradients.get(key, list(absent)),
@@ -95,12 +99,13 @@ class TaskPlan(BackwardPlan):
         modulated: Coefficients | None,
         unpaired: set[int],
     ) -> None:
+        is_wide = modulated is not None
         for index, part in enumerate(self.groups.parts):
             scaled = self.rule.selected(self.groups, part, gradients)
             alone = [g for g in scaled if id(g) in unpaired]
             paired = [g for g in scaled if id(g) not in unpaired]
             if paired:
-                scale_(paired, weights.of(task)[index])
+                scale_(paired, weights.of(task)[index], is_wide)
             if alone and modulated is not None:
                 scale_(alone, modulated.of(task)[index])
 
@@ -110,12 +115,7 @@ class TaskPlan(BackwardPlan):
         modulated: Coefficients | None,
     ) -> set[int]:
         """Ids of compared gradients that the projection leaves out."""
-        projection = self.rule.projection
-        if (
-            projection is None
-            or not projection.keeps_unpaired
-            or modulated is None
-        ):
+        if modulated is None or not self.rule.keeps_unpaired:
             return set()
         pairs = zip(*(gradients[t] for t in self.rule.pair), strict=True)
         return {

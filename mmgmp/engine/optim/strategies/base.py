@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,24 +17,11 @@ from mmgmp.structures import (
     Task,
     TaskLosses,
 )
+from mmgmp.utils import log_names
+from mmgmp.utils.activity import ActivityWindow
 
-
-def check_window(start_epoch: int, end_epoch: int | None) -> None:
-    """Refuse an empty activity window.
-
-    Args:
-        start_epoch: First active epoch, 0-based.
-        end_epoch: Last active epoch, inclusive; ``None`` is open.
-
-    Raises:
-        ValueError: If the window is empty or starts before epoch 0.
-    """
-    if start_epoch < 0 or (end_epoch is not None and end_epoch < start_epoch):
-        raise ValueError(
-            'start_epoch and end_epoch must satisfy 0 <= start_epoch <= '
-            f'end_epoch, got {start_epoch} and {end_epoch}; leave '
-            'end_epoch=None to stay active to the end'
-        )
+#: Parameters with their gradients, by modality.
+FinalGradients = Mapping[str, Sequence[tuple[Parameter, Tensor]]]
 
 
 class Strategy:
@@ -58,15 +45,11 @@ class Strategy:
     def __init__(
         self, start_epoch: int = 0, end_epoch: int | None = None
     ) -> None:
-        check_window(start_epoch, end_epoch)
-        self.start_epoch = start_epoch
-        self.end_epoch = end_epoch
+        self.active_epochs = ActivityWindow(start_epoch, end_epoch)
 
     def is_active(self, epoch: int) -> bool:
         """Return whether the strategy acts in this 0-based epoch."""
-        return self.start_epoch <= epoch and (
-            self.end_epoch is None or epoch <= self.end_epoch
-        )
+        return epoch in self.active_epochs
 
     def state_dict(self) -> dict[str, Any]:
         """Return what must survive a resume: what ``state_names`` names."""
@@ -99,7 +82,7 @@ class Modulation(Strategy, ABC):
     """Scale the task gradients of each encoder before they are combined.
 
     A modulation turns a few scalars per modality into one factor per task and
-    modality. It never sees a model or a gradient.
+    modality. It sees no model, and a gradient only in :meth:`finalize`.
     """
 
     #: Tasks whose factors are equal by construction. If they cover all tasks
@@ -119,10 +102,40 @@ class Modulation(Strategy, ABC):
         del task_losses
         return {}
 
+    def report(self, coefficients: Coefficients) -> dict[str, Tensor]:
+        """Return what of its decision is worth a curve, by log name.
+
+        Args:
+            coefficients: Those that acted, ones outside the window.
+        """
+        return {
+            log_names.SEMANTIC_COEFFICIENT: coefficients.classification,
+            log_names.DOMAIN_COEFFICIENT: coefficients.domain,
+        }
+
+    def finalize(
+        self, gradients: FinalGradients, signals: BatchSignals
+    ) -> None:
+        """Change the combined encoder gradients in place, e.g. add noise.
+
+        Args:
+            gradients: Parameters with their combined gradients, after the
+                reduction over ranks; a parameter without one is left out.
+            signals: The signals of this step.
+        """
+
+
+class TensorModulation(Modulation):
+    """A modulation that treats single tensors of an encoder differently.
+
+    Such a rule needs whole gradients: it cannot be combined with a
+    projection, nor act at the encoders' outputs. :meth:`finalize` gets the
+    selected parameters only.
+    """
+
+    @abstractmethod
     def selects(self, parameter: Parameter) -> bool:
         """Return whether this encoder parameter is scaled at all."""
-        del parameter
-        return True
 
     def inspect(
         self, gradients: Mapping[str, Iterable[Tensor]], signals: BatchSignals
@@ -136,24 +149,17 @@ class Modulation(Strategy, ABC):
             signals: The signals of this step.
         """
 
-    def finalize(
-        self, gradients: dict[str, list[Tensor]], signals: BatchSignals
-    ) -> None:
-        """Change the combined encoder gradients in place, e.g. add noise.
 
-        Args:
-            gradients: Combined gradients of the selected parameters, one list
-                per modality, after the reduction over ranks.
-            signals: The signals of this step.
-        """
+class FeedbackModulation(Modulation):
+    """A modulation that tells the model what it has decided."""
 
+    @abstractmethod
     def feedback(self) -> dict[str, Tensor]:
         """Return what the model is told after the step; see ``TaskLosses``.
 
         The coefficients of a step are known after its losses, so a loss that
         depends on them lags one step behind.
         """
-        return {}
 
 
 class Projection(Strategy, ABC):
@@ -164,6 +170,11 @@ class Projection(Strategy, ABC):
     #: Whether a parameter that one of the two tasks does not reach keeps the
     #: other's modulated gradient, instead of its share of a projection.
     keeps_unpaired = False
+
+    @property
+    def apart(self) -> tuple[Task, ...]:
+        """Tasks whose gradients must be known apart."""
+        return self.pair
 
     @abstractmethod
     def project(

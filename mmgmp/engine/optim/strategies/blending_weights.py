@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mmgmp.utils.checks import check_choice
+
 _NEGATIVE = ('clip', 'abs')
 _FLOOR = 1e-6
 
@@ -18,11 +20,9 @@ def check_negative(negative: str) -> None:
     Raises:
         ValueError: If it is another word.
     """
-    if negative not in _NEGATIVE:
-        raise ValueError(
-            f'negative must be one of {list(_NEGATIVE)}, got {negative!r}; '
-            'set negative of GradBlendingHook'
-        )
+    check_choice(
+        'negative', negative, _NEGATIVE, 'set negative of GradBlendingHook'
+    )
 
 
 def blending_weights(
@@ -40,8 +40,8 @@ def blending_weights(
     Args:
         train: Mean training losses at the start and the end, ``(H,)`` each.
         val: Mean validation losses at the start and the end, ``(H,)`` each.
-        previous: Weights to keep where no head has gained anything; None
-            stands for equal ones.
+        previous: Weights to keep where no head has gained anything or a
+            loss is not finite; None stands for equal ones.
         negative: ``'clip'`` gives weight 0 to a head whose validation loss
             has grown; ``'abs'`` takes ``|G|``, as public re-implementations
             do.

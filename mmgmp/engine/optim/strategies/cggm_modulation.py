@@ -7,18 +7,22 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmgmp.engine.optim.strategies.base import sum_by_modality
+from mmgmp.engine.optim.strategies.base import (
+    FeedbackModulation,
+    sum_by_modality,
+)
 from mmgmp.engine.optim.strategies.encoder_modulation import (
     EncoderModulation,
 )
 from mmgmp.registry import MODULATIONS
 from mmgmp.structures import BatchSignals, TaskLosses
+from mmgmp.utils.ratios import poison
 
 _CORRECT = 'probe_correct'
 
 
 @MODULATIONS.register_module()
-class CGGMModulation(EncoderModulation):
+class CGGMModulation(EncoderModulation, FeedbackModulation):
     """Strengthen the encoders whose probes improve slowly.
 
     The probes of ``CGGMProbesMethod``, trained on detached features, tell the
@@ -33,7 +37,8 @@ class CGGMModulation(EncoderModulation):
     after scaling: set ``optim_wrapper.clip_grad=dict(max_norm=0.8)``.
 
     Previous accuracies and balance terms are in the checkpoint; they are also
-    updated outside the activity window.
+    updated outside the activity window, and not by a batch whose accuracies
+    are not finite [choice].
 
     Args:
         rho_s: Scale of the balance term, > 0; the authors use 1.3 (1.0 for
@@ -108,11 +113,15 @@ class CGGMModulation(EncoderModulation):
         accuracy = signals.means[_CORRECT]
         if self.previous is None:
             self.previous = torch.zeros_like(accuracy)
-        balance = self.balance(accuracy, self.previous.to(accuracy))
-        self.previous = accuracy
-        self.last_balance = balance
+        previous = self.previous.to(accuracy)
+        balance = self.balance(accuracy, previous)
+        is_finite = accuracy.isfinite().all()
+        last = balance if self.last_balance is None else self.last_balance
+        # A loss scaler skips such a step; what is remembered must outlive it.
+        self.previous = torch.where(is_finite, accuracy, previous)
+        self.last_balance = torch.where(is_finite, balance, last.to(balance))
         self._was_active = self.is_active(signals.epoch)
-        return self.rho_s * balance
+        return self.rho_s * balance + poison(accuracy)
 
     def balance(self, accuracy: Tensor, previous: Tensor) -> Tensor:
         """Return B without touching the state.

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmgmp.engine.optim.strategies.base import Modulation
 from mmgmp.structures import BatchSignals, Coefficients, Task
+from mmgmp.utils.checks import check_choice
 
 _APPLY_TO = ('total', 'cls')
 
@@ -37,11 +38,12 @@ class EncoderModulation(Modulation):
         end_epoch: int | None = None,
     ) -> None:
         super().__init__(start_epoch, end_epoch)
-        if apply_to not in _APPLY_TO:
-            raise ValueError(
-                f'apply_to must be one of {list(_APPLY_TO)}, got '
-                f'{apply_to!r}; set optim_wrapper.modulation.apply_to'
-            )
+        check_choice(
+            'apply_to',
+            apply_to,
+            _APPLY_TO,
+            'set optim_wrapper.modulation.apply_to',
+        )
         self.apply_to = apply_to
         if apply_to == 'total':
             self.shared_tasks = frozenset(Task)

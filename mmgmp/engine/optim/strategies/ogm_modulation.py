@@ -8,6 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+from mmgmp.engine.optim.strategies.base import (
+    FinalGradients,
+    TensorModulation,
+)
 from mmgmp.engine.optim.strategies.encoder_modulation import (
     EncoderModulation,
 )
@@ -19,7 +23,7 @@ _STEP_PRIME = 1_000_003
 
 
 @MODULATIONS.register_module()
-class OGMModulation(EncoderModulation):
+class OGMModulation(EncoderModulation, TensorModulation):
     """Damp the encoder whose modality is ahead in classification.
 
     In each step the batch sums of the confidence in the true class are
@@ -111,16 +115,16 @@ class OGMModulation(EncoderModulation):
             }
 
     def finalize(
-        self, gradients: dict[str, list[Tensor]], signals: BatchSignals
+        self, gradients: FinalGradients, signals: BatchSignals
     ) -> None:
         """Add the noise; see the class."""
         if not self.noise:
             return
         seed = signals.seed if self.seed is None else self.seed
         index = 0
-        for modality, tensors in gradients.items():
+        for modality, pairs in gradients.items():
             deviations = self._deviations[modality]
-            for tensor, deviation in zip(tensors, deviations, strict=True):
+            for (_, tensor), deviation in zip(pairs, deviations, strict=True):
                 if deviation is not None:
                     noise = seeded_noise(tensor, (seed, signals.step, index))
                     tensor.add_(noise * deviation)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mmgmp.utils.ratios import mean_of_others
+from mmgmp.utils.ratios import mean_of_others, poison
 
 _FLOOR = 1e-12
 
@@ -17,7 +17,8 @@ def semantic_ratio(confidence: Tensor) -> Tensor:
         confidence: Batch sums of the semantic confidence, ``(M,)``, >= 0.
 
     Returns:
-        Tensor of shape ``(M,)``; ones for a single modality.
+        Tensor of shape ``(M,)``; ones for a single modality, NaN if a
+        confidence is not finite.
 
     Example:
         >>> semantic_ratio(torch.tensor([1.4, 0.7]))
@@ -26,9 +27,10 @@ def semantic_ratio(confidence: Tensor) -> Tensor:
     Source: GMP (arXiv 2603.14175), Eq. (8). The mean of the others for three
     or more modalities is this project's choice.
     """
+    lost = poison(confidence)
     if len(confidence) == 1:
-        return torch.ones_like(confidence)
-    return confidence / mean_of_others(confidence).clamp(min=_FLOOR)
+        return torch.ones_like(confidence) + lost
+    return confidence / mean_of_others(confidence).clamp(min=_FLOOR) + lost
 
 
 def domain_ratio(confidence: Tensor) -> Tensor:
@@ -38,7 +40,8 @@ def domain_ratio(confidence: Tensor) -> Tensor:
         confidence: Batch sums of the domain confidence, ``(M,)``, >= 0.
 
     Returns:
-        Tensor of shape ``(M,)``; ones for a single modality.
+        Tensor of shape ``(M,)``; ones for a single modality, NaN if a
+        confidence is not finite.
 
     Example:
         >>> domain_ratio(torch.tensor([1.6, 0.8]))
@@ -47,9 +50,10 @@ def domain_ratio(confidence: Tensor) -> Tensor:
     Source: GMP (arXiv 2603.14175), Eq. (8), defined in the opposite direction
     of :func:`semantic_ratio` on purpose.
     """
+    lost = poison(confidence)
     if len(confidence) == 1:
-        return torch.ones_like(confidence)
-    return mean_of_others(confidence) / confidence.clamp(min=_FLOOR)
+        return torch.ones_like(confidence) + lost
+    return mean_of_others(confidence) / confidence.clamp(min=_FLOOR) + lost
 
 
 def suppression(ratio: Tensor, alpha: float) -> Tensor:
@@ -61,7 +65,7 @@ def suppression(ratio: Tensor, alpha: float) -> Tensor:
 
     Returns:
         Tensor of shape ``(M,)`` in [0, 1]: ``1 - tanh(alpha * ratio)`` where
-        the ratio is strictly above 1, else 1.
+        the ratio is strictly above 1, else 1; NaN for NaN.
 
     Example:
         >>> suppression(torch.tensor([2.0, 0.5]), 0.5)
@@ -69,6 +73,7 @@ def suppression(ratio: Tensor, alpha: float) -> Tensor:
 
     Source: GMP (arXiv 2603.14175), Eq. (9) and (10).
     """
+    # Asked this way round, NaN is not among those that are let off.
     return torch.where(
-        ratio > 1, 1 - torch.tanh(alpha * ratio), torch.ones_like(ratio)
+        ratio <= 1, torch.ones_like(ratio), 1 - torch.tanh(alpha * ratio)
     )

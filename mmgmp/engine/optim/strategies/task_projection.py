@@ -13,6 +13,7 @@ from mmgmp.structures import (
     GradientProducts,
     Task,
 )
+from mmgmp.utils.checks import check_choice
 
 _RULES = ('cagp', 'fixed_class', 'fixed_domain', 'pcgrad', 'reverse')
 _SCOPES = ('modality', 'global')
@@ -73,11 +74,9 @@ class TaskProjection(Projection):
             ('rule', rule, _RULES),
             ('scope', scope, _SCOPES),
         ):
-            if value not in known:
-                raise ValueError(
-                    f'{name} must be one of {list(known)}, got {value!r}; '
-                    f'set optim_wrapper.projection.{name}'
-                )
+            check_choice(
+                name, value, known, f'set optim_wrapper.projection.{name}'
+            )
         self.rule = rule
         self.scope = scope
         if rule in ('cagp', 'reverse'):

@@ -9,6 +9,7 @@ from mmgmp.engine.optim.strategies.decoupled_modulation import check_strength
 from mmgmp.engine.optim.strategies.ratios import suppression
 from mmgmp.registry import MODULATIONS
 from mmgmp.structures import BatchSignals, Coefficients, Task
+from mmgmp.utils.checks import check_choice
 
 _SOURCES = ('semantic', 'domain', 'mean', 'product')
 
@@ -55,11 +56,9 @@ class UnifiedModulation(Modulation):
         super().__init__(start_epoch, end_epoch)
         check_strength('alpha_k', alpha_k)
         check_strength('alpha_p', alpha_p)
-        if source not in _SOURCES:
-            raise ValueError(
-                f'source must be one of {list(_SOURCES)}, got {source!r}; set '
-                'optim_wrapper.modulation.source'
-            )
+        check_choice(
+            'source', source, _SOURCES, 'set optim_wrapper.modulation.source'
+        )
         self.alpha_k = alpha_k
         self.alpha_p = alpha_p
         self.source = source

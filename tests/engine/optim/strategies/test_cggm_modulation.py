@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
-from mmgmp.engine.optim import CGGMModulation, TaskGradientOptimWrapper
+from mmgmp.engine.optim import (
+    AmpTaskGradientOptimWrapper,
+    CGGMModulation,
+    TaskGradientOptimWrapper,
+)
+from mmgmp.structures import attach_task_losses, get_task_losses
 from tests.engine.optim.toy import ToyModel
 
 from .toy_strategies import StrategyToy, signals, toy_data
@@ -75,3 +82,38 @@ def test_missing_probes_and_a_single_modality_are_explained():
         wrapper.update_params(model.loss(toy_data(4)))
     with pytest.raises(ValueError, match=r"two or more.*\['video'\]"):
         CGGMModulation().factors(signals((1.0,), probe_correct=[0.5]))
+
+
+@pytest.mark.parametrize('loss_scale', [None, 64.0])
+def test_clipping_leaves_the_probes_out(loss_scale):
+    """A huge balance shortens every step but theirs."""
+    torch.manual_seed(0)
+    model = StrategyToy()
+    encoder, probes = model.encoders['video'][0].weight, model.probes
+    start = {p: p.detach().clone() for p in model.parameters()}
+    kind, kwargs = TaskGradientOptimWrapper, {}
+    if loss_scale is not None:
+        kind = AmpTaskGradientOptimWrapper
+        kwargs = dict(dtype='float64', loss_scale=loss_scale)
+    wrapper = kind(
+        optimizer=torch.optim.SGD(model.parameters(), lr=1.0),
+        clip_grad=dict(max_norm=1e-3),
+        **kwargs,
+    )
+    loss = model.loss(toy_data(16))
+    plain = torch.autograd.grad(
+        loss, list(probes.parameters()), retain_graph=True
+    )
+    tasks = get_task_losses(loss)
+    wrapper.update_params(
+        attach_task_losses(
+            loss,
+            dataclasses.replace(tasks, unclipped=list(probes.parameters())),
+        )
+    )
+    for parameter, gradient in zip(probes.parameters(), plain, strict=True):
+        torch.testing.assert_close(start[parameter] - parameter, gradient)
+    others = [p for p in start if all(p is not q for q in probes.parameters())]
+    length = torch.stack([(start[p] - p).norm() for p in others]).norm()
+    assert length.item() == pytest.approx(1e-3, rel=1e-4)
+    assert not torch.equal(encoder, start[encoder])
