@@ -90,6 +90,13 @@ def test_class_names_are_read_off_a_checkpoint(checkpoint):
     assert class_names(checkpoint) == ['a', 'b']
 
 
+def test_features_of_another_model_are_refused(checkpoint):
+    config = load()
+    config.model.cls_head.hidden_channels = 8
+    with pytest.raises(ValueError, match='must hold every tensor'):
+        extract_features(config, checkpoint)
+
+
 def test_features_of_the_sources_and_the_target(
     checkpoint, mini_hac, tmp_path
 ):
