@@ -27,7 +27,8 @@ names = [m.name for m in pkgutil.walk_packages(mmgmp.__path__, 'mmgmp.')]
 for name in names:
     importlib.import_module(name)
 from mmengine.config import Config
-configs = sorted((home / '.mim' / 'configs').rglob('*.py'))
+folder = home / '.mim' / 'configs'
+configs = [p for p in sorted(folder.rglob('*.py')) if '_base_' not in p.parts]
 for config in configs:
     Config.fromfile(config)
 print(f'{len(names)} modules and {len(configs)} configs load from', home)

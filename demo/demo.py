@@ -2,8 +2,10 @@
 
     python demo/demo.py work_dirs/gmp/best_acc_top1_epoch_10.pth clip.mp4
 
-The checkpoint holds its config. Scores are printed for the fused model and
-for each modality; ``--out-dir`` writes annotated videos.
+The checkpoint holds its config as data; for one that does not, name it with
+``--config``. Nothing in a checkpoint is executed, a config is. Scores are
+printed for the fused model and for each modality; ``--out-dir`` writes
+annotated videos.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import mmgmp  # noqa: F401 (repairs MMAction2 before anything imports it)
 from mmgmp.apis import MMGMPInferencer
@@ -32,14 +35,15 @@ def score_table(name: str, prediction: dict[str, Any], top: int) -> Table:
     Returns:
         The table.
     """
-    table = Table(title=f'{name}: {prediction["name"]}')
+    # Text, not markup: names come from files of others.
+    table = Table(title=Text(f'{name}: {prediction["name"]}'))
     branches = {'fused': prediction['scores'], **prediction['modality_scores']}
     for column in ('class', *branches):
         table.add_column(column, justify='right')
     ranked = sorted(branches['fused'].items(), key=lambda item: -item[1])
     for class_name, _ in ranked[:top]:
         table.add_row(
-            class_name,
+            Text(class_name),
             *(
                 f'{100 * scores[class_name]:.1f}'
                 for scores in branches.values()
@@ -65,7 +69,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument('checkpoint')
     parser.add_argument('videos', nargs='+', type=Path)
-    parser.add_argument('--config', help='instead of the one inside')
+    parser.add_argument(
+        '--config',
+        help='a config file, which is code, instead of the one inside',
+    )
     parser.add_argument('--device', help='such as cpu or cuda:0')
     parser.add_argument('--out-dir', help='where annotated videos go')
     parser.add_argument('--batch-size', type=int, default=4)

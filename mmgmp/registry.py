@@ -77,6 +77,7 @@ _ROOMS: dict[str, tuple[Registry, ...]] = {
         OPTIM_WRAPPERS,
         OPTIM_WRAPPER_CONSTRUCTORS,
         PROJECTIONS,
+        RUNNERS,
     ),
     'mmgmp.datasets': (DATASETS, DATA_SAMPLERS, TRANSFORMS),
     'mmgmp.evaluation': (METRICS,),

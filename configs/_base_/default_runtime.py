@@ -8,6 +8,8 @@ custom_imports = dict(
     allow_failed_imports=False,
 )
 default_scope = 'mmaction'
+# Writes the protocol out before anything is built (docs/configs.md).
+runner_type = 'ProtocolRunner'
 
 default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'),
@@ -24,8 +26,11 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     sync_buffers=dict(type='SyncBuffersHook'),
+    # Do the settings fit the data, the model and the checkpoint?
+    settings=dict(type='SettingsCheckHook', allow_seen_target=False),
+    task_gradient=dict(type='TaskGradientHook'),
+    exact_resume=dict(type='ExactResumeHook'),
 )
-custom_hooks = [dict(type='TaskGradientHook'), dict(type='ExactResumeHook')]
 
 env_cfg = dict(
     cudnn_benchmark=False,

@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mmgmp.models.encoders.pretrained import read_checkpoint
 from mmgmp.utils import draft_files
+from mmgmp.utils.checkpoint_files import read_checkpoint
 
 PREFIX = 'audnet.'
 NUM_TENSORS = 122
@@ -112,13 +112,14 @@ def read(path: Path) -> Mapping[str, Tensor]:
 
     Raises:
         FileNotFoundError: If there is no such file.
+        OSError: If it is no whole checkpoint.
         ValueError: If the file does not hold them.
     """
     if not path.is_file():
         raise FileNotFoundError(
             f'{path} is no file; fetch the file that README.md names'
         )
-    content = read_checkpoint(str(path))
+    content = read_checkpoint(path)
     if not isinstance(content, Mapping) or not isinstance(
         content.get('model_state_dict'), Mapping
     ):

@@ -8,12 +8,18 @@ with damaged pickles goes as far as a crash.
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mmgmp.utils.inert_pickle import (
+    DAMAGE,
+    RefusedGlobalError,
+    StandIn,
+    read_inert,
+)
 
 COLUMNS = (
     'uid',
@@ -25,40 +31,7 @@ COLUMNS = (
     'stop_frame',
     'verb_class',
 )
-# What the unpickler and the reading of the table raise on damaged data.
-DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-)
 TIMESTAMP = re.compile(r'(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)')
-
-
-class StandIn:
-    """An object that remembers how it was made and does nothing else.
-
-    Args:
-        *args: What the pickle would have made it from.
-    """
-
-    args: tuple[Any, ...]
-    state: Any
-
-    def __new__(cls, *args: Any) -> StandIn:
-        """Make it; the unpickler does not always call ``__init__``."""
-        self = super().__new__(cls)
-        self.args, self.state = args, None
-        return self
-
-    def __setstate__(self, state: Any) -> None:
-        """Keep the state that the pickle holds."""
-        self.state = state
 
 
 # Every global that the six official files name, and no other.
@@ -76,35 +49,6 @@ ALLOWED = frozenset(
 )
 
 
-class RefusedGlobalError(pickle.UnpicklingError):
-    """A pickle names something that no official file names."""
-
-
-class SplitUnpickler(pickle.Unpickler):
-    """Unpickler that knows the eight allowed globals only."""
-
-    def find_class(self, module: str, name: str) -> type[StandIn]:
-        """Give the stand-in of an allowed global.
-
-        Args:
-            module: Module that the pickle names.
-            name: Name in it.
-
-        Returns:
-            A class without behaviour.
-
-        Raises:
-            RefusedGlobalError: If the global is any other.
-        """
-        if (module, name) not in ALLOWED:
-            raise RefusedGlobalError(
-                f'refused, it names the global {module}.{name}, which no '
-                'official split file does; download the file again, and load '
-                'this one with nothing else'
-            )
-        return StandIn
-
-
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """Read the rows of one split file.
 
@@ -119,21 +63,22 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
         ValueError: If it is no split file; the message says what is wrong,
             not in which file.
     """
-    with path.open('rb') as file:
-        try:
-            columns = _read_columns(SplitUnpickler(file).load())
-            wanted = [columns[name] for name in COLUMNS]
-            return [
-                dict(zip(COLUMNS, row, strict=True))
-                for row in zip(*wanted, strict=True)
-            ]
-        except RefusedGlobalError as error:
-            raise ValueError(str(error)) from error
-        except DAMAGE as error:
-            raise ValueError(
-                f'is no split file, or is damaged ({error!r}); download it '
-                'again'
-            ) from error
+    try:
+        columns = _read_columns(read_inert(path, ALLOWED))
+        wanted = [columns[name] for name in COLUMNS]
+        return [
+            dict(zip(COLUMNS, row, strict=True))
+            for row in zip(*wanted, strict=True)
+        ]
+    except RefusedGlobalError as error:
+        raise ValueError(
+            f'refused, {error}, which no official split file does; download '
+            'the file again, and load this one with nothing else'
+        ) from error
+    except DAMAGE as error:
+        raise ValueError(
+            f'is no split file, or is damaged ({error!r}); download it again'
+        ) from error
 
 
 def _read_columns(frame: StandIn) -> dict[str, list[Any]]:

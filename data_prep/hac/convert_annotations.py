@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import os
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgmp.utils import draft_files
+from mmgmp.utils.text_files import read_text
 
 DOMAINS = ('human', 'animal', 'cartoon')
 SPLITS = ('train', 'test')
@@ -56,17 +58,17 @@ def read_split(path: Path, problems: list[str]) -> list[tuple[str, int]]:
     rows: dict[str, int] = {}
     before = len(problems)
     try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
-            for number, row in enumerate(csv.reader(file), start=1):
-                problem = check_row(row, rows)
-                if problem:
-                    problems.append(f'{path}:{number}: {problem}')
-                elif row:
-                    rows[row[0].removesuffix('.mp4')] = int(row[1])
+        lines = io.StringIO(read_text(path), newline='')
+        for number, row in enumerate(csv.reader(lines), start=1):
+            problem = check_row(row, rows)
+            if problem:
+                problems.append(f'{path}:{number}: {problem}')
+            elif row:
+                rows[row[0].removesuffix('.mp4')] = int(row[1])
     except FileNotFoundError:
         problems.append(f'{path}: no such file')
-    except UnicodeDecodeError as error:
-        problems.append(f'{path}: not UTF-8 text ({error})')
+    except ValueError as error:  # it names the file
+        problems.append(str(error))
     except (OSError, csv.Error) as error:
         problems.append(f'{path}: cannot be read ({error})')
     if not rows and len(problems) == before:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.progress import track
@@ -22,6 +23,8 @@ from scenes import LOOKS, MOTIONS, render_frames
 from sounds import SAMPLE_RATE, render_sound
 
 from mmgmp.testing.media import write_audio, write_video
+from mmgmp.utils import draft_files
+from mmgmp.utils.text_files import read_json
 
 # Part of the seed: change it whenever the same seed gives other pictures.
 VERSION = 1
@@ -216,7 +219,7 @@ def claim_folder(out_dir: Path, settings: Settings, force: bool) -> str:
     }
     manifest = out_dir / MANIFEST
     clips = list_clips(settings)
-    is_ours = manifest.exists() and json.loads(manifest.read_text()) == wanted
+    is_ours = manifest.exists() and _says(manifest, wanted)
     if out_dir.exists() and any(out_dir.iterdir()) and not (is_ours or force):
         return (
             f'{out_dir} is not empty and does not hold this corpus with these '
@@ -229,8 +232,16 @@ def claim_folder(out_dir: Path, settings: Settings, force: bool) -> str:
         for clip in clips:
             name = out_dir / clip.domain / 'videos' / f'{clip.name}.mp4'
             name.unlink(missing_ok=True)
-    manifest.write_text(json.dumps(wanted, indent=1) + '\n')
+    with draft_files(manifest) as [draft]:
+        draft.write_text(json.dumps(wanted, indent=1) + '\n')
     return ''
+
+
+def _says(manifest: Path, wanted: dict[str, Any]) -> bool:
+    try:
+        return read_json(manifest) == wanted
+    except (OSError, ValueError):  # damaged: nobody knows what is there
+        return False
 
 
 def render_corpus(out_dir: Path, settings: Settings, workers: int = 2) -> int:

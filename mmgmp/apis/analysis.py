@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +15,25 @@ from mmengine.runner import Runner
 from mmengine.runner.checkpoint import load_state_dict
 from numpy.typing import NDArray
 
+from mmgmp.apis.predictions import Predictions, read_predictions
 from mmgmp.registry import MODELS
+from mmgmp.utils.checkpoint_files import read_checkpoint
 from mmgmp.utils.modality_order import restore_encoders, trained_order
+from mmgmp.utils.protocol import resolve_protocol
+from mmgmp.utils.text_files import read_json
+
+__all__ = [
+    'Features',
+    'Origin',
+    'Predictions',
+    'class_names',
+    'extract_features',
+    'find_cell',
+    'find_origin',
+    'read_predictions',
+]
+#: What is read from the file of a benchmark cell.
+_CELL = {'corpus', 'method', 'seed', 'synthetic', 'target'}
 
 
 @dataclass(frozen=True)
@@ -68,15 +83,21 @@ def find_origin(
         The origin.
 
     Raises:
-        ValueError: If there is no cell and corpus or seed is not given.
+        ValueError: If there is no cell and corpus or seed is not given, or
+            the cell's own file is damaged.
     """
     cell = find_cell(path)
     if cell is not None:
-        values = json.loads((cell / 'cell.json').read_text('utf-8'))
+        values = read_json(cell / 'cell.json')
+        if not isinstance(values, dict) or not set(values) >= _CELL:
+            raise ValueError(
+                f'{cell / "cell.json"} must say what the cell is, with '
+                f'{sorted(_CELL)}; run the benchmark again, which mends it'
+            )
         return Origin(
-            corpus or values['corpus'],
+            corpus or str(values['corpus']),
             values['seed'] if seed is None else seed,
-            synthetic or values['synthetic'],
+            synthetic or bool(values['synthetic']),
             f'{values["method"]}, target {values["target"]}',
         )
     if corpus is None or seed is None:
@@ -101,76 +122,24 @@ def find_cell(path: str | Path) -> Path | None:
     return None
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """What ``test.py --dump`` wrote.
-
-    Args:
-        labels: True classes, ``(N,)``.
-        predicted: Predicted classes of one branch, ``(N,)``.
-        domains: Domain of each sample.
-    """
-
-    labels: NDArray[np.int_]
-    predicted: NDArray[np.int_]
-    domains: Sequence[str]
-
-    def accuracy_by(self, keys: Sequence[Any]) -> dict[Any, float]:
-        """Return the accuracy of each group.
-
-        Args:
-            keys: Group of each sample.
-
-        Example:
-            >>> p = Predictions(np.array([0, 1]), np.array([0, 0]), ['a', 'a'])
-            >>> p.accuracy_by(p.domains)
-            {'a': 0.5}
-        """
-        is_right = self.labels == self.predicted
-        groups = np.asarray(keys)
-        return {
-            key: float(is_right[groups == key].mean())
-            for key in dict.fromkeys(keys)
-        }
-
-
-def read_predictions(path: str | Path, branch: str = '') -> Predictions:
-    """Read a dump of ``test.py``.
-
-    Args:
-        path: Pickle file; only open files that you trust.
-        branch: Modality whose branch is read, ``''`` for the fused model.
-
-    Returns:
-        The predictions.
-
-    Raises:
-        ValueError: If the model has no such branch.
-    """
-    with open(path, 'rb') as file:
-        samples = pickle.load(file)
-    known = list(samples[0].get('modality_scores', {}))
-    if branch and branch not in known:
-        raise ValueError(f'--branch must be one of {known}, got {branch!r}')
-    scores = [
-        s['modality_scores'][branch] if branch else s['pred_score']
-        for s in samples
-    ]
-    return Predictions(
-        np.array([int(s['gt_label']) for s in samples]),
-        np.array([int(torch.as_tensor(score).argmax()) for score in scores]),
-        [str(s.get('domain', '')) for s in samples],
-    )
-
-
 def class_names(checkpoint: str | Path) -> list[str]:
     """Return the class names that a checkpoint holds.
 
     Args:
         checkpoint: File written by MMEngine.
+
+    Raises:
+        ValueError: If it cannot be read or holds none.
     """
-    state = torch.load(checkpoint, map_location='cpu', weights_only=True)
-    return list(state['meta']['dataset_meta']['classes'])
+    state = read_checkpoint(checkpoint)
+    try:
+        classes = state['meta']['dataset_meta']['classes']
+    except (LookupError, TypeError) as error:
+        raise ValueError(
+            f'checkpoint must hold the names of its classes, {checkpoint} '
+            'does not; name one that training wrote with --checkpoint'
+        ) from error
+    return [str(name) for name in classes]
 
 
 @dataclass(frozen=True)
@@ -208,8 +177,9 @@ def extract_features(
     Returns:
         The features, in the order of the splits.
     """
+    config = resolve_protocol(config)
     init_default_scope(config.get('default_scope', 'mmaction'))
-    state = torch.load(checkpoint, map_location='cpu', weights_only=True)
+    state = read_checkpoint(checkpoint)
     order = trained_order(state['state_dict'])
     model: Any = MODELS.build(
         {

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import soundfile
 
-from mmgmp.apis.media_checks import Fault, MediaJob, Segment
-from mmgmp.datasets.annotations import check_sample, resolve
+from mmgmp.apis.media_jobs import Fault, MediaJob, Segment
+from mmgmp.datasets.annotations import check_entries, check_label, resolve
 
-_Key = tuple[str, tuple[str, ...], str]
+_Key = tuple[str, tuple[str, ...], str, str]
+# Endings that libsndfile reads besides the names of its formats.
+_SOUND_ENDINGS = frozenset({'aif', 'aifc', 'mp3', 'oga', 'opus', 'snd'})
 
 
 class CheckPlan:
@@ -23,6 +26,8 @@ class CheckPlan:
     Args:
         root: Data root that relative paths start from.
         modalities: Modalities to check; ``None`` takes all there are.
+        sounds: Modalities that are read as sound, whatever their files are
+            called. Of others the ending decides.
 
     Example:
         >>> plan = CheckPlan('data')
@@ -35,12 +40,20 @@ class CheckPlan:
     """
 
     def __init__(
-        self, root: str = '', modalities: Sequence[str] | None = None
+        self,
+        root: str = '',
+        modalities: Sequence[str] | None = None,
+        sounds: Sequence[str] = ('audio',),
     ) -> None:
         self.root = root
         self.modalities = modalities
         self.faults: list[Fault] = []
+        self.sounds = frozenset(sounds)
         self.num_samples = 0
+        #: Samples by modality that have an entry for it, and by annotation
+        #: file those that are well-formed.
+        self.having: dict[str, set[str]] = {}
+        self.samples: dict[str, list[Mapping[str, Any]]] = {}
         #: Sample, video and sound file, where a sample is two whole files.
         self.pairs: list[tuple[str, str, str]] = []
         self._segments: dict[_Key, list[Segment]] = {}
@@ -49,8 +62,37 @@ class CheckPlan:
     def jobs(self) -> list[MediaJob]:
         """One job per file or pair of files."""
         return [
-            MediaJob(*key, tuple(dict.fromkeys(segments)))
-            for key, segments in self._segments.items()
+            MediaJob(
+                kind,
+                paths,
+                template,
+                tuple(dict.fromkeys(segments)),
+                modality,
+            )
+            for (kind, paths, template, modality), segments in (
+                self._segments.items()
+            )
+        ]
+
+    def lacking(self) -> list[Fault]:
+        """Name the samples without an entry that they should have."""
+        return [
+            Fault(
+                'lacking',
+                path,
+                f'{len(ids)} of {len(samples)} samples have no {name!r} entry',
+                ids,
+                name,
+            )
+            for name in self.modalities or ()
+            for path, samples in self.samples.items()
+            if (
+                ids := tuple(
+                    sample['id']
+                    for sample in samples
+                    if sample['id'] not in self.having[name]
+                )
+            )
         ]
 
     def add(self, path: str, annotation: Mapping[str, Any]) -> None:
@@ -67,6 +109,7 @@ class CheckPlan:
                 self._check(sample, annotation['metainfo'], seen, path)
                 seen[sample['id']] = number
                 self._add_sample(sample)
+                self.samples.setdefault(path, []).append(sample)
             except (TypeError, ValueError) as error:
                 sample_id = sample.get('id') if _is_dict(sample) else None
                 ids = (sample_id,) if isinstance(sample_id, str) else ()
@@ -97,20 +140,30 @@ class CheckPlan:
                 f'domain must be one of {list(metainfo["domains"])}, got '
                 f'{sample["domain"]!r}'
             )
-        check_sample(sample, metainfo['classes'], self.modalities or (), path)
+        names = [
+            k for k in sample if not self.modalities or k in self.modalities
+        ]
+        check_label(sample, metainfo['classes'], path)
+        check_entries(sample, names, path)
 
     def _add_sample(self, sample: Mapping[str, Any]) -> None:
-        names = self.modalities or [k for k in sample if _is_dict(sample[k])]
-        if not names:
+        present = [k for k in sample if _is_dict(sample[k])]
+        if not present:
             raise ValueError(f'has no modality, only {sorted(sample)}')
+        names = [k for k in self.modalities or present if k in present]
         parts = {
-            name: _read_entry(name, sample[name], sample['id'])
+            name: _read_entry(
+                name, sample[name], sample['id'], name in self.sounds
+            )
             for name in names
         }
+        for name in self.modalities or present:
+            self.having.setdefault(name, set())
         whole = {}
         for name, ((kind, paths, template), segment) in parts.items():
+            self.having[name].add(sample['id'])
             paths = tuple(resolve(path, self.root) for path in paths)
-            key = (kind, paths, template)
+            key = (kind, paths, template, name)
             self._segments.setdefault(key, []).append(segment)
             if segment.start is None and segment.stop is None:
                 whole[name] = (kind, paths[0])
@@ -124,8 +177,8 @@ def _is_dict(value: Any) -> bool:
 
 
 def _read_entry(
-    name: str, entry: Mapping[str, Any], sample: str
-) -> tuple[_Key, Segment]:
+    name: str, entry: Mapping[str, Any], sample: str, is_sound: bool
+) -> tuple[tuple[str, tuple[str, ...], str], Segment]:
     """Kind, paths and template of an entry, and its segment."""
     paths = tuple(entry[k] for k in ('path', 'path_x', 'path_y') if k in entry)
     if not paths or not all(isinstance(path, str) for path in paths):
@@ -151,10 +204,16 @@ def _read_entry(
         raise ValueError(
             f'{name}: stop must come after start, both in seconds, got {entry}'
         )
-    formats = {suffix.lower() for suffix in soundfile.available_formats()}
     suffix = Path(paths[0]).suffix.lower().removeprefix('.')
-    kind = 'sound' if suffix in formats else 'video'
+    is_sound = is_sound or suffix in _sound_endings()
+    kind = 'sound' if is_sound else 'video'
     return (kind, paths, ''), Segment(sample, start, stop)
+
+
+@cache
+def _sound_endings() -> frozenset[str]:
+    formats = {suffix.lower() for suffix in soundfile.available_formats()}
+    return _SOUND_ENDINGS | formats
 
 
 def _are_whole(*values: Any) -> bool:

@@ -2,49 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-from numpy.typing import NDArray
 
-SAMPLE_RATE = 16000
+from mmgmp.datasets.sound_track import read_sound_track as read_sound
+from mmgmp.datasets.waveform_checks import (
+    SAMPLE_RATE,
+    WaveformError,
+    check_sample_rate,
+    check_values,
+)
+
+__all__ = ['SAMPLE_RATE', 'as_clip', 'clip_sources', 'read_sound']
+
 _KEYS = ('video', 'audio', 'fps', 'sample_rate')
-
-
-def read_sound(path: str | Path) -> NDArray[np.float32] | None:
-    """Decode the sound track of a media file, as ``data_prep`` does.
-
-    Args:
-        path: File that FFmpeg can read.
-
-    Returns:
-        Mono waveform at 16 kHz, shape ``(L,)``, or None without a track.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        OSError: If it cannot be decoded.
-    """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'{path}: no such file')
-    try:
-        with av.open(str(path)) as container:
-            if not container.streams.audio:
-                return None
-            resampler = av.AudioResampler('flt', 'mono', SAMPLE_RATE)
-            frames = [
-                part
-                for frame in container.decode(audio=0)
-                for part in resampler.resample(frame)
-            ]
-            frames += resampler.resample(None)
-    except av.FFmpegError as error:
-        raise OSError(f'{path} cannot be decoded: {error}') from error
-    if not frames:
-        return None
-    return np.concatenate([f.to_ndarray().reshape(-1) for f in frames])
 
 
 def as_clip(value: Any) -> dict[str, Any]:
@@ -104,7 +80,9 @@ def clip_sources(
         track gives no ``'audio'``.
 
     Raises:
-        ValueError: If an array has the wrong shape or type.
+        OSError: If a file is missing or cannot be decoded.
+        ValueError: If an array has the wrong shape or type, holds NaN or
+            values in the scale of integers, or a rate that cannot be.
     """
     sources: dict[str, dict[str, Any]] = {}
     video, audio = clip.get('video'), clip.get('audio')
@@ -113,36 +91,49 @@ def clip_sources(
     if 'audio' not in modalities:
         return sources
     if 'audio' not in clip and isinstance(video, (str, Path)):
-        audio = read_sound(video)
+        audio = video
     if isinstance(audio, (str, Path)):
-        audio = read_sound(audio)
-        rate = SAMPLE_RATE
-    else:
+        waveform = read_sound(audio)
+        if waveform is not None:
+            entry = _audio_entry(waveform, SAMPLE_RATE)
+            # The name is for messages.
+            sources['audio'] = {'path': str(audio), **entry}
+    elif audio is not None:
         rate = clip.get('sample_rate', SAMPLE_RATE)
-    if audio is not None:
-        waveform = np.asarray(audio)
-        if waveform.ndim != 1 or waveform.dtype.kind != 'f':
-            raise ValueError(
-                'audio must be a float waveform of shape (L,) between -1 and '
-                f'1, got {waveform.dtype} {waveform.shape}'
-            )
-        sources['audio'] = {
-            'waveform': waveform,
-            'sample_rate': rate,
-            # Of use only if no picture says what was sampled.
-            'clip_seconds': (0.0, len(waveform) / rate),
-        }
+        sources['audio'] = _audio_entry(audio, rate)
     return sources
 
 
-def _video_entry(video: Any, fps: float) -> dict[str, Any]:
+def _audio_entry(audio: Any, rate: Any) -> dict[str, Any]:
+    waveform = np.asarray(audio)
+    if waveform.ndim != 1 or waveform.dtype.kind != 'f' or not len(waveform):
+        raise ValueError(
+            'audio must be a float waveform of shape (L,) between -1 and '
+            f'1, got {waveform.dtype} {waveform.shape}'
+        )
+    try:
+        check_values(waveform, 'audio')
+        check_sample_rate(rate, 'audio')
+    except WaveformError as error:
+        raise ValueError(str(error)) from error
+    return {
+        'waveform': waveform,
+        'sample_rate': rate,
+        # Of use only if no picture says what was sampled.
+        'clip_seconds': (0.0, len(waveform) / rate),
+    }
+
+
+def _video_entry(video: Any, fps: Any) -> dict[str, Any]:
     if isinstance(video, (str, Path)):
         return {'path': str(video)}
     frames = np.asarray(video)
-    is_rgb = frames.ndim == 4 and frames.shape[3] == 3 and len(frames)
+    is_rgb = frames.ndim == 4 and frames.shape[3] == 3 and frames.size
     if not is_rgb or frames.dtype != np.uint8:
         raise ValueError(
             'frames must be uint8 RGB of shape (T, H, W, 3), got '
             f'{frames.dtype} {frames.shape}'
         )
+    if not isinstance(fps, Real) or not 0 < float(fps) < math.inf:
+        raise ValueError(f'fps must be a number > 0, got {fps!r}')
     return {'array': frames, 'fps': fps}

@@ -10,20 +10,27 @@ from typing import Any, ClassVar
 
 import numpy as np
 from mmaction.structures import ActionDataSample
-from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 
 from mmgmp.apis.clip_inputs import SAMPLE_RATE, as_clip, clip_sources
+from mmgmp.apis.stored_config import stored_config
+from mmgmp.apis.stored_weights import (
+    check_fit,
+    class_names_of,
+    state_dict_of,
+)
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
-from mmgmp.registry import INFERENCERS
+from mmgmp.datasets.transforms.pyav_seek import read_frames
+from mmgmp.registry import INFERENCERS, MODELS
 from mmgmp.utils.modality_order import (
     restore_encoders,
     restore_pipeline,
     trained_order,
 )
+from mmgmp.utils.protocol import resolve_protocol
 from mmgmp.visualization.prediction_video import write_prediction_video
 
 
@@ -45,7 +52,8 @@ class MMGMPInferencer(BaseInferencer):
 
     Args:
         model: Config or its path; None takes the config that the checkpoint
-            holds.
+            holds as data. A config file is code and runs, a checkpoint does
+            not; docs/security.md says more.
         weights: Checkpoint.
         device: Torch device; None takes the fastest there is.
         scope: Registry scope.
@@ -53,9 +61,10 @@ class MMGMPInferencer(BaseInferencer):
 
     Raises:
         FileNotFoundError: If a file is missing.
-        OSError: If it cannot be decoded.
+        OSError: If it cannot be decoded, or the checkpoint is damaged.
         TypeError: If an input has none of the known forms.
-        ValueError: If an array has the wrong shape, or a clip has none of
+        ValueError: If the checkpoint holds no config that can be used; if an
+            array has the wrong shape, or a clip has none of
             the model's modalities.
 
     Example:
@@ -138,11 +147,20 @@ class MMGMPInferencer(BaseInferencer):
 
         Returns:
             Samples with scores.
+
+        Raises:
+            ValueError: If a score is no number.
         """
         missing = set(self.model.modalities) - set(inputs['inputs'])
         with _without(self.model, missing):
             samples: list[ActionDataSample] = super().forward(inputs, **kwargs)
         for sample in samples:
+            if not sample.pred_score.isfinite().all():
+                raise ValueError(
+                    f'{sample.get("sample_id")} cannot be recognised: the '
+                    'model gives scores that are NaN or infinite; are its '
+                    'weights whole?'
+                )
             sample.set_metainfo({'missing': sorted(missing)})
         return samples
 
@@ -177,12 +195,10 @@ class MMGMPInferencer(BaseInferencer):
             stem = Path(video).stem if is_file else 'clip'
             path = Path(out_dir) / f'{number:03d}_{stem}_scores.mp4'
             result = self._result(sample)
-            frames, fps = _read_frames(clip)
             sound = clip_sources(clip, ('audio',)).get('audio', {})
             write_prediction_video(
                 path,
-                frames,
-                fps,
+                _read_frames(clip),
                 {'fused': result['scores'], **result['modality_scores']},
                 sound.get('waveform'),
                 sound.get('sample_rate', SAMPLE_RATE),
@@ -234,7 +250,7 @@ class MMGMPInferencer(BaseInferencer):
         }
 
     def _class_names(self, num_classes: int) -> list[str]:
-        names = list(self.model.dataset_meta.get('classes', ()))
+        names = list(self.model.dataset_meta['classes'])
         if len(names) != num_classes:
             names = [f'class {number}' for number in range(num_classes)]
         return names
@@ -245,23 +261,29 @@ class MMGMPInferencer(BaseInferencer):
         self, cfg: Any, weights: str | None, device: str = 'cpu'
     ) -> Any:
         if weights is None:
+            _write_out(cfg)
             return super()._init_model(cfg, weights, device)
         state = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
         if not cfg:
-            text = state['message_hub']['runtime_info']['cfg']
-            cfg.update(Config.fromstring(text, file_format='.py')._cfg_dict)
+            cfg.update(stored_config(state, weights))
+        _write_out(cfg)
         # Assigned, as updating a dict in place keeps its order.
         cfg.model['encoders'] = restore_encoders(
-            cfg.model.encoders, trained_order(state.get('state_dict', state))
+            cfg.model.encoders, trained_order(state_dict_of(state, weights))
         )
-        return super()._init_model(cfg, weights, device)
+        # Not the parent's, which executes text in a checkpoint.
+        model = MODELS.build(cfg.model)
+        model.cfg = cfg
+        self._load_weights_to_model(model, state, cfg)
+        return model.to(device).eval()
 
     def _load_weights_to_model(
         self, model: Any, checkpoint: dict[str, Any] | None, cfg: Any
     ) -> None:
+        if checkpoint is not None:
+            check_fit(model, state_dict_of(checkpoint, 'weights'))
         super()._load_weights_to_model(model, checkpoint, cfg)
-        meta = (checkpoint or {}).get('meta', {})
-        model.dataset_meta = meta.get('dataset_meta') or {}
+        model.dataset_meta = {'classes': class_names_of(checkpoint)}
 
     def _init_pipeline(self, cfg: Any) -> Any:
         transforms = cfg.test_dataloader.dataset.pipeline
@@ -272,6 +294,12 @@ class MMGMPInferencer(BaseInferencer):
 
     def _init_visualizer(self, cfg: Any) -> None:  # noqa: ARG002
         return None
+
+
+def _write_out(cfg: Any) -> None:
+    """Resolve a protocol in place, for the pipeline to find it, too."""
+    for key, value in resolve_protocol(cfg).items():
+        cfg[key] = value
 
 
 @contextmanager
@@ -303,18 +331,10 @@ def _reading_files(transform: dict[str, Any]) -> dict[str, Any]:
 
 def _read_frames(
     clip: dict[str, Any],
-) -> tuple[Iterator[np.ndarray], float]:
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Pictures of a clip, each with the second at which it is shown."""
     video = clip['video']
-    if not isinstance(video, (str, Path)):
-        return iter(video), clip.get('fps', 24.0)
-    import av
-
-    with av.open(str(video)) as container:
-        rate = container.streams.video[0].average_rate
-
-    def frames() -> Iterator[np.ndarray]:
-        with av.open(str(video)) as container:
-            for frame in container.decode(video=0):
-                yield frame.to_ndarray(format='rgb24')
-
-    return frames(), float(rate or 24.0)
+    if isinstance(video, (str, Path)):
+        return read_frames(str(video))
+    fps = clip.get('fps', 24.0)
+    return ((number / fps, frame) for number, frame in enumerate(video))

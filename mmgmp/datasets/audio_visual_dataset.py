@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,13 +11,22 @@ from mmengine.logging import print_log
 
 from mmgmp.datasets.annotations import (
     check_domains,
+    check_entries,
+    check_identities,
     check_sample,
     load_annotation,
     merge_metainfo,
-    read_skip_list,
     resolve,
 )
+from mmgmp.datasets.file_damage import find_damage
+from mmgmp.datasets.missing_modalities import (
+    find_modalities,
+    read_on_missing,
+    report_missing,
+)
+from mmgmp.datasets.skip_lists import find_skipped, read_skip_list
 from mmgmp.datasets.skip_policy import SkipPolicy, media_errors
+from mmgmp.datasets.subset import spread
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
 from mmgmp.registry import DATASETS
 
@@ -36,13 +46,22 @@ class AudioVisualDataset(BaseDataset):
     ``label``, ``modalities`` and ``sources``: the annotation entry of each
     modality, with every key that starts with ``path`` joined to the root.
 
+    With ``on_missing='zeros'`` a sample may lack a modality: it has no entry
+    for it, or its file is not there (a video without a sound track has no
+    sound file). Such a sample is kept; it is handed on with the
+    ``modalities`` that it has and the names of the others in
+    ``missing_modalities``, and the model puts zeros in place of their
+    features (``docs/data.md``). How many there are is logged. A file that is
+    there but cannot be read is a matter of ``on_error``.
+
     With ``on_error='skip'`` an unreadable sample is replaced by the next
     readable one, logged once with its id, and counted; too many of them stop
     the run. Only missing and undecodable files are skipped, never a mistake
-    in config or code. Each data loader worker holds a copy of the dataset and
-    counts for itself, so W workers bear up to W times ``max_errors``. In an
-    evaluation the replacement counts twice: leave broken samples out with
-    ``skip_list`` there.
+    in config or code: an error that may be either is blamed on a file only
+    if that file, opened by itself, cannot be read. Each data loader worker
+    holds a copy of the dataset and counts for itself, so W workers bear up to
+    W times ``max_errors``. In an evaluation the replacement counts twice:
+    leave broken samples out with ``skip_list`` there.
 
     Args:
         ann_file: Annotation file, or several to be read as one (HAC's target
@@ -54,13 +73,17 @@ class AudioVisualDataset(BaseDataset):
             :class:`PackMultiModalInputs`.
         data_root: Folder that relative paths start from.
         on_error: ``'raise'`` or ``'skip'``.
+        on_missing: ``'raise'`` or ``'zeros'``, for all modalities or as a
+            dict for some of them.
         max_errors: Unreadable samples to bear with ``'skip'``: a count (int)
             or a fraction of the dataset (float).
         skip_list: Ids to leave out, or a file of them (text with one id per
-            line, or a JSON list); ids of other splits are ignored.
+            line, or a JSON list); those that no file has are counted in
+            the log.
         test_mode: Whether the dataset is for evaluation.
         metainfo: Overrides entries of the file's metainfo.
-        indices: First so many samples, or these, of those kept.
+        indices: So many samples of those kept, taken from all domains and
+            classes by turns (if negative, from the end); or these samples.
         serialize_data: Whether workers share one copy of the annotation.
         lazy_init: Whether to read the annotation only when it is needed.
         max_refetch: Tries when a transform returns ``None`` in training.
@@ -69,7 +92,9 @@ class AudioVisualDataset(BaseDataset):
         FileNotFoundError: If an annotation file or skip list is missing.
         TypeError: If a list is given as one string.
         ValueError: If a domain, label, modality or option is not one of those
-            there are; the message lists them.
+            there are; the message lists them. If an annotation or skip list
+            is no text of its format, an id stands twice in a file or with two
+            labels, or an entry holds a path or time that cannot be.
 
     Example:
         >>> import json, os, tempfile
@@ -103,6 +128,7 @@ class AudioVisualDataset(BaseDataset):
         serialize_data: bool = True,
         lazy_init: bool = False,
         max_refetch: int = 1000,
+        on_missing: str | Mapping[str, str] = 'raise',
     ) -> None:
         if on_error not in _ON_ERROR:
             raise ValueError(
@@ -117,8 +143,11 @@ class AudioVisualDataset(BaseDataset):
         self.domains = domains
         self.modalities = tuple(modalities)
         self.on_error = on_error
+        self.on_missing = read_on_missing(on_missing, self.modalities)
         self.max_errors = max_errors
         self.skip_list = skip_list
+        #: All domains that the files name, when they have been read.
+        self.known_domains: tuple[str, ...] = ()
         self._skip_policy: SkipPolicy | None = None
         super().__init__(
             ann_file=[ann_file] if isinstance(ann_file, str) else ann_file,
@@ -145,6 +174,9 @@ class AudioVisualDataset(BaseDataset):
         """
         annotations = [load_annotation(path) for path in self.ann_file]
         metainfo = merge_metainfo(annotations, self.ann_file)
+        for annotation, path in zip(annotations, self.ann_file, strict=True):
+            check_identities(annotation, path)
+        self.known_domains = tuple(metainfo['domains'])
         found = {s['domain'] for a in annotations for s in a['data_list']}
         present = [name for name in metainfo['domains'] if name in found]
         domains = check_domains(
@@ -152,29 +184,64 @@ class AudioVisualDataset(BaseDataset):
         )
         for key, value in {**metainfo, 'domains': list(domains)}.items():
             self._metainfo.setdefault(key, value)
-        skipped = read_skip_list(self.skip_list, self.data_root)
+        skipped = self._skipped(annotations)
         data_list = []
-        num_skipped = 0
+        labels: dict[str, tuple[int, str]] = {}
         for annotation, path in zip(annotations, self.ann_file, strict=True):
             for sample in annotation['data_list']:
-                if sample['domain'] not in domains:
+                if sample['domain'] not in domains or sample['id'] in skipped:
                     continue
-                if sample['id'] in skipped:
-                    num_skipped += 1
-                    continue
-                check_sample(
-                    sample, metainfo['classes'], self.modalities, path
+                check_entries(sample, self.modalities, path)
+                having = find_modalities(
+                    sample, self.on_missing, self.data_root
                 )
-                data_list.append(self._data_info(sample, domains))
-        if num_skipped:
-            print_log(
-                f'skip_list left out {num_skipped} samples of {self.ann_file}',
-                logger='current',
+                check_sample(sample, metainfo['classes'], having, path)
+                _check_same(sample, labels, path)
+                data_list.append(self._data_info(sample, domains, having))
+        if not data_list:
+            raise ValueError(
+                f'skip_list must leave samples of {list(domains)}, got all of '
+                f'{self.ann_file}; shorten it'
             )
+        report_missing(data_list, self.modalities, self.ann_file)
         return data_list
 
+    def _skipped(self, annotations: Sequence[Mapping[str, Any]]) -> set[str]:
+        listed = read_skip_list(self.skip_list, self.data_root)
+        if not listed:
+            return set()
+        ids = [s['id'] for a in annotations for s in a['data_list']]
+        found, unknown = find_skipped(listed, ids)
+        examples = ', '.join(map(repr, sorted(unknown)[:3]))
+        print_log(
+            f'skip_list leaves out {len(found)} samples of {self.ann_file}; '
+            f'{len(unknown)} of its {len(listed)} ids are none of these files'
+            + (f', such as {examples}' if unknown else ''),
+            logger='current',
+            level=logging.INFO if found else logging.WARNING,
+        )
+        return found
+
+    def _get_unserialized_subset(
+        self, indices: int | Sequence[int]
+    ) -> list[dict[str, Any]]:
+        if isinstance(indices, int):
+            groups = [(d['domain'], d['label']) for d in self.data_list]
+            indices = spread(groups, indices)
+        chosen: list[dict[str, Any]]
+        chosen = super()._get_unserialized_subset(indices)
+        if not chosen:
+            raise ValueError(
+                f'indices must leave at least one sample, got {indices!r}; '
+                'None keeps all'
+            )
+        return chosen
+
     def _data_info(
-        self, sample: Mapping[str, Any], domains: tuple[str, ...]
+        self,
+        sample: Mapping[str, Any],
+        domains: tuple[str, ...],
+        present: tuple[str, ...],
     ) -> dict[str, Any]:
         sources = {
             name: {
@@ -183,16 +250,21 @@ class AudioVisualDataset(BaseDataset):
                 else value
                 for key, value in sample[name].items()
             }
-            for name in self.modalities
+            for name in present
         }
-        return {
+        info = {
             'sample_id': sample['id'],
             'domain': sample['domain'],
             'domain_label': domains.index(sample['domain']),
             'label': sample['label'],
-            'modalities': self.modalities,
+            'modalities': present,
             'sources': sources,
         }
+        if len(present) < len(self.modalities):
+            info['missing_modalities'] = tuple(
+                name for name in self.modalities if name not in present
+            )
+        return info
 
     def get_cat_ids(self, idx: int) -> list[int]:
         """Class of a sample, for ``ClassBalancedDataset``.
@@ -237,6 +309,26 @@ class AudioVisualDataset(BaseDataset):
                 return self.pipeline(info)
             except media_errors() as error:
                 self._skip_policy.record(candidate, sample_id, error)
+            # Stock decoders raise anything on a damaged file. It is skipped
+            # if it proves to be damaged; all else is a mistake.
+            except Exception:
+                damage = find_damage(info['sources'])
+                if damage is None:
+                    raise
+                self._skip_policy.record(candidate, sample_id, damage)
         raise RuntimeError(
             f'no sample of {self.ann_file} can be read: {self.unreadable_ids}'
+        )
+
+
+def _check_same(
+    sample: Mapping[str, Any], labels: dict[str, tuple[int, str]], path: str
+) -> None:
+    """Refuse an id that another file gives another label."""
+    label, other = labels.setdefault(sample['id'], (sample['label'], path))
+    if label != sample['label']:
+        raise ValueError(
+            f'label of sample {sample["id"]!r} must be the same in all files, '
+            f'got {label} in {other} and {sample["label"]} in {path}; correct '
+            'one of them'
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 import sys
 
 from mmengine.logging import print_log
@@ -20,7 +21,10 @@ def media_errors() -> tuple[type[Exception], ...]:
     """Exceptions that a missing or undecodable file raises.
 
     Ours are all :class:`OSError`; the stock transforms let those of the
-    imported readers through. Anything else is a mistake and is never skipped.
+    imported readers through. Bytes that are no text (``UnicodeDecodeError``
+    on a name in a file's metadata) or no header (``struct.error``) are the
+    file's fault too. Other errors may be the file's or a mistake; see
+    :func:`mmgmp.datasets.file_damage.find_damage`.
 
     Returns:
         Exception types, for an ``except`` clause.
@@ -32,9 +36,9 @@ def media_errors() -> tuple[type[Exception], ...]:
     readers = [
         getattr(sys.modules[module], name)
         for module, name in _READER_ERRORS
-        if module in sys.modules
+        if hasattr(sys.modules.get(module), name)
     ]
-    return (OSError, EOFError, *readers)
+    return (OSError, EOFError, UnicodeDecodeError, struct.error, *readers)
 
 
 class SkipPolicy:

@@ -11,6 +11,7 @@ from mmgmp.models import (
     methods,
     recognizers,
 )
+from mmgmp.utils.compat import check_local_checkpoints
 
 __all__ = [
     'contributions',
@@ -23,3 +24,5 @@ __all__ = [
     'methods',
     'recognizers',
 ]
+
+check_local_checkpoints()

@@ -3,6 +3,12 @@
 from mmgmp.structures.batch import MultiModalBatch
 from mmgmp.structures.hook_protocols import EncodingModel, LossBlender
 from mmgmp.structures.loss_report import REPORT, LossReport
+from mmgmp.structures.presence import (
+    keep_present,
+    presence_key,
+    read_presence,
+    spread_rows,
+)
 from mmgmp.structures.signals import (
     BatchSignals,
     Coefficients,
@@ -31,4 +37,8 @@ __all__ = [
     'Teacher',
     'attach_task_losses',
     'get_task_losses',
+    'keep_present',
+    'presence_key',
+    'read_presence',
+    'spread_rows',
 ]

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from mmgmp.structures.presence import read_presence
+
 
 def _no_classifier(features: Mapping[str, Tensor]) -> Tensor:
     raise RuntimeError(
@@ -71,3 +73,9 @@ class MultiModalBatch:
     def modalities(self) -> tuple[str, ...]:
         """Modality names in the order of the encoders."""
         return tuple(self.features)
+
+    @property
+    def present(self) -> dict[str, Tensor]:
+        """Masks ``(N,)`` of the modalities that some samples lack."""
+        masks = read_presence(self.inputs)
+        return {m: mask for m, mask in masks.items() if m in self.features}

@@ -43,6 +43,8 @@ class LossReport:
         features: As in ``TaskLosses``.
         statistics: As in ``TaskLosses``.
         values: Further 0-dim values to log.
+        present: As in ``TaskLosses``. A confidence is logged as the mean over
+            the samples that have the modality, NaN if there are none.
     """
 
     terms: Mapping[Task, Mapping[str, Tensor]]
@@ -54,6 +56,7 @@ class LossReport:
         default_factory=dict
     )
     values: Mapping[str, Tensor] = field(default_factory=dict)
+    present: Mapping[str, Tensor] = field(default_factory=dict)
 
     def as_losses(self) -> dict[str, Any]:
         """Return the flat dict of MMEngine's ``loss`` mode."""
@@ -88,6 +91,7 @@ class LossReport:
         losses = self.as_losses()
         del losses[REPORT]
         logged = {name: x.mean().detach() for name, x in losses.items()}
+        logged.update(self._masked_means())
         by_task = {
             task: _sum([x.mean() for x in terms.values()])
             for task, terms in self.terms.items()
@@ -104,11 +108,20 @@ class LossReport:
                 self.confidences,
                 features=self.features,
                 statistics=self.statistics,
+                present=self.present,
                 feedback=feedback,
                 unclipped=unclipped,
             ),
         )
         return total, {'loss': total.detach(), **logged}
+
+    def _masked_means(self) -> dict[str, Tensor]:
+        return {
+            f'{SIDES[task]}_{m}': torch.where(mask, by_modality[m], 0).sum()
+            / mask.sum()
+            for task, by_modality in self.confidences.items()
+            for m, mask in self.present.items()
+        }
 
 
 def _sum(terms: Sequence[Tensor]) -> Tensor:

@@ -59,6 +59,8 @@ class TaskLosses:
         features: Encoder outputs ``(N, D_m)`` attached to the graph, given
             only if every path from a loss to an encoder runs through them;
             ``level='feature'`` needs them.
+        present: Which samples have a modality, bool ``(N,)``, for those that
+            some lack; the confidences of the others do not count.
         statistics: Further detached per-sample numbers, ``(N,)`` per
             modality, that particular strategies ask for by name.
         num_samples: Samples in this batch; read off the confidences if they
@@ -94,6 +96,7 @@ class TaskLosses:
         default_factory=dict
     )
     num_samples: int | None = None
+    present: Mapping[str, Tensor] = field(default_factory=dict)
     feedback: Callable[[Mapping[str, Tensor]], None] | None = None
     unclipped: Sequence[Parameter] = ()
 

@@ -30,6 +30,8 @@ def is_cut(path: str) -> str:
             announced = int.from_bytes(head[4:8], 'little')
             is_known = announced not in _UNKNOWN_SIZE
             end = announced + 8 if is_known else size
+            # The byte that fills up an odd number of them is often left out.
+            end = size if end == size + 1 else end
         elif head[4:8] in _MP4_BOXES:
             end = _end_of_boxes(path, size)
         else:

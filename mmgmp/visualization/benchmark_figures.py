@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmgmp.utils.plain_text import figure_text
 from mmgmp.visualization.training_curves import _COLOURS
 
 if TYPE_CHECKING:
@@ -61,12 +62,12 @@ def plot_bars(bars: Bars, title: str = '', ylabel: str = '') -> Figure:
             width * 0.92,
             yerr=[std or np.nan for _, std in by_column.values()],
             capsize=2,
-            label=method,
+            label=figure_text(method),
             color=_COLOURS[number % len(_COLOURS)],
             hatch='/' * (number // len(_COLOURS)),
         )
-    axis.set_xticks(range(len(columns)), columns)
-    axis.set(title=title, ylabel=ylabel)
+    axis.set_xticks(range(len(columns)), map(figure_text, columns))
+    axis.set(title=figure_text(title), ylabel=ylabel)
     figure.legend(loc='outside lower center', ncols=3, frameon=False)
     return figure
 
@@ -115,10 +116,14 @@ def plot_heat_map(
     axis = figure.subplots()
     image = axis.imshow(matrix, cmap='cividis', aspect='auto')
     axis.set_xticks(
-        range(len(columns)), map(str, columns), rotation=45, ha='right'
+        range(len(columns)), map(figure_text, columns), rotation=45, ha='right'
     )
-    axis.set_yticks(range(len(rows)), map(str, rows))
-    axis.set(title=title, ylabel=labels[0], xlabel=labels[1])
+    axis.set_yticks(range(len(rows)), map(figure_text, rows))
+    axis.set(
+        title=figure_text(title),
+        ylabel=figure_text(labels[0]),
+        xlabel=figure_text(labels[1]),
+    )
     middle = np.nanmean([np.nanmin(matrix), np.nanmax(matrix)])
     for (row, column), value in np.ndenumerate(matrix):
         if np.isfinite(value):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mmgmp.utils.plain_text import figure_text
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -80,7 +82,9 @@ def plot_feature_map(
             (axes[row, 1], domains, 'domain'),
         ):
             _scatter(axis, points, keys)
-            axis.set(title=f'{name}, by {word}', xticks=[], yticks=[])
+            axis.set(
+                title=figure_text(f'{name}, by {word}'), xticks=[], yticks=[]
+            )
     for axis in axes[-1]:
         axis.legend(
             loc='upper center',
@@ -90,7 +94,7 @@ def plot_feature_map(
             frameon=False,
         )
     if title:
-        figure.suptitle(title)
+        figure.suptitle(figure_text(title))
     return figure
 
 
@@ -111,5 +115,5 @@ def _scatter(
             marker=_MARKERS[number % len(_MARKERS)],
             alpha=0.8,
             linewidths=0,
-            label=key,
+            label=figure_text(key),
         )

@@ -19,6 +19,8 @@ Scores = Mapping[str, Mapping[str, float]]
 Frame = NDArray[np.uint8]
 
 _WIDTH, _LINE, _NUM_CLASSES = 480, 18, 5
+# Unit of the time stamps; MPEG-4 allows none below 1/65535 s.
+_TICK = Fraction(1, 60000)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -61,8 +63,7 @@ def draw_scores(scores: Scores, width: int = _WIDTH) -> Frame:
 
 def write_prediction_video(
     path: str | Path,
-    frames: Iterable[Frame],
-    fps: float,
+    frames: Iterable[tuple[float, Frame]],
     scores: Scores,
     waveform: NDArray[np.float32] | None = None,
     sample_rate: int = 16000,
@@ -71,27 +72,30 @@ def write_prediction_video(
 
     Args:
         path: File to write; its ending names the container.
-        frames: RGB frames, uint8 of shape ``(H, W, 3)``.
-        fps: Frames per second.
+        frames: Second at which a picture is shown, later ones later, and the
+            picture, RGB, uint8 of shape ``(H, W, 3)``.
         scores: As in :func:`draw_scores`.
-        waveform: Sound, ``(L,)`` between -1 and 1, or None.
+        waveform: Sound from second 0 on, ``(L,)`` between -1 and 1, or None.
         sample_rate: Of the sound, in Hz.
     """
     panel = draw_scores(scores)
-    rate = Fraction(fps).limit_denominator(1001)
     codec = 'libx264' if 'libx264' in av.codecs_available else 'mpeg4'
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), 'w') as container:
-        video: Any = container.add_stream(codec, rate=rate)
+        video: Any = container.add_stream(codec)
         video.pix_fmt = 'yuv420p'
+        video.codec_context.time_base = _TICK
         sound: Any = None
         if waveform is not None and len(waveform):
             sound = container.add_stream('aac', rate=sample_rate)
             sound.layout = 'mono'
-        for number, picture in enumerate(_with_panel(frames, panel)):
-            if number == 0:
+        last = -1
+        for seconds, picture in _with_panel(frames, panel):
+            if last < 0:
                 video.height, video.width = picture.shape[:2]
             frame = av.VideoFrame.from_ndarray(picture, format='rgb24')
+            last = max(round(seconds / _TICK), last + 1)
+            frame.pts, frame.time_base = last, _TICK
             container.mux(video.encode(frame))
         container.mux(video.encode(None))
         if sound is not None:
@@ -102,12 +106,14 @@ def write_prediction_video(
             container.mux(sound.encode(None))
 
 
-def _with_panel(frames: Iterable[Frame], panel: Frame) -> Iterator[Frame]:
+def _with_panel(
+    frames: Iterable[tuple[float, Frame]], panel: Frame
+) -> Iterator[tuple[float, Frame]]:
     width = panel.shape[1]
-    for frame in frames:
+    for seconds, frame in frames:
         height = round(frame.shape[0] * width / frame.shape[1] / 2) * 2
-        scaled = cv2.resize(frame, (width, height))
-        yield np.concatenate([scaled, panel])
+        scaled = cv2.resize(frame, (width, max(height, 2)))
+        yield seconds, np.concatenate([scaled, panel])
 
 
 def _write(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmgmp.utils.plain_text import figure_text
 from mmgmp.visualization.panels import (
     RATIO_PANELS,
     TRAINING_PANELS,
@@ -142,7 +143,7 @@ def _plot(
     for spare in axes[len(panels) :]:
         spare.remove()
     if title:
-        figure.suptitle(title)
+        figure.suptitle(figure_text(title))
     _add_legend(figure, columns)
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -243,7 +244,7 @@ def _styles(
                 'color': _COLOURS[colour],
                 'linestyle': _LINES[line],
                 'linewidth': 1.5,
-                'label': ', '.join(filter(None, (run, label))),
+                'label': figure_text(', '.join(filter(None, (run, label)))),
             }
     return styles
 

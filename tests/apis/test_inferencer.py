@@ -17,9 +17,10 @@ from mmgmp.apis import MMGMPInferencer
 from mmgmp.apis.clip_inputs import read_sound
 from mmgmp.registry import INFERENCERS, MODELS
 from mmgmp.testing.media import write_video
+from mmgmp.utils.config_data import CONFIG_KEY, config_to_text
+from tests.shipped import GMP, load
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = 'gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
 CLASSES = ['sleeping', 'watching tv', 'eating', 'drinking', 'swimming',
            'running', 'opening door']  # fmt: skip
 RNG = np.random.default_rng(0)
@@ -55,15 +56,17 @@ def media(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    config = Config.fromfile(ROOT / 'configs' / NAME)
+    config = load()
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmaction'):
         model = MODELS.build(config.model)
     path = tmp_path_factory.mktemp('model') / 'model.pth'
     state = {
         'state_dict': model.state_dict(),
-        'meta': {'dataset_meta': {'classes': CLASSES}},
-        'message_hub': {'runtime_info': {'cfg': config.pretty_text}},
+        'meta': {
+            'dataset_meta': {'classes': CLASSES},
+            CONFIG_KEY: config_to_text(config.to_dict()),
+        },
     }
     torch.save(state, path)
     return str(path)
@@ -169,9 +172,9 @@ def test_annotated_videos(inferencer, media, tmp_path):
 @pytest.mark.parametrize('is_dumped', [False, True])
 def test_the_config_may_be_given(is_dumped, checkpoint, inferencer, tmp_path):
     """A dumped one has its keys sorted, which must not swap the features."""
-    path = ROOT / 'configs' / NAME
+    path = GMP
     if is_dumped:
-        Config.fromfile(path).dump(tmp_path / 'dumped.py')
+        load().dump(tmp_path / 'dumped.py')
         path = tmp_path / 'dumped.py'
         encoders = Config.fromfile(path).model.encoders
         assert list(encoders) == ['audio', 'video']
@@ -190,6 +193,16 @@ def test_the_config_may_be_given(is_dumped, checkpoint, inferencer, tmp_path):
         ({'film': 'a.mp4'}, ValueError, r"got \['film'\]"),
         ((FRAMES[..., :1], WAVE), ValueError, 'frames must be uint8 RGB'),
         ((FRAMES, WAVE[None]), ValueError, 'audio must be a float waveform'),
+        ((FRAMES, WAVE[:0]), ValueError, 'audio must be a float waveform'),
+        ((FRAMES[:0], WAVE), ValueError, 'frames must be uint8 RGB'),
+        (
+            (FRAMES, WAVE * np.nan),
+            ValueError,
+            'audio holds samples that',
+        ),
+        ((FRAMES, WAVE * 32768), ValueError, 'scale of integers'),
+        ({'audio': WAVE, 'sample_rate': 1}, ValueError, '1000 to 1000000 Hz'),
+        ({'video': FRAMES, 'fps': np.nan}, ValueError, 'fps must be a number'),
         ('none.mp4', FileNotFoundError, 'no such file'),
     ],
 )
@@ -202,6 +215,72 @@ def test_a_broken_file(inferencer, tmp_path):
     (tmp_path / 'broken.mp4').write_bytes(b'no film')
     with pytest.raises(OSError, match='cannot be decoded'):
         inferencer(tmp_path / 'broken.mp4')
+
+
+@pytest.mark.parametrize('count', [1, 2, 15])
+def test_short_clips_with_sound(inferencer, tmp_path, count):
+    path = tmp_path / 'short.mp4'
+    write_clip(path, FRAMES[:count], WAVE[:11200])
+    for clip in (path, (FRAMES[:count], WAVE[:11200])):
+        (found,) = inferencer(clip)['predictions']
+        assert np.isfinite(list(found['scores'].values())).all()
+        assert found['missing'] == []
+
+
+def test_scores_that_are_no_numbers_are_no_result(checkpoint):
+    broken = MMGMPInferencer(weights=checkpoint, device='cpu')
+    with torch.no_grad():
+        next(broken.model.cls_head.parameters()).fill_(torch.nan)
+    with pytest.raises(ValueError, match=r'#0 cannot be recognised'):
+        broken((FRAMES, WAVE))
+
+
+def changed(checkpoint, path, **changes):
+    state = torch.load(checkpoint, weights_only=True)
+    state['meta'].pop(CONFIG_KEY)
+    torch.save({**state, **changes}, path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    'place',
+    [
+        lambda text: {'message_hub': {'runtime_info': {'cfg': text}}},
+        lambda text: {'meta': {'cfg': text}},
+        lambda text: {'meta': {'config': text}},
+        lambda text: {'meta': {CONFIG_KEY: text}},
+    ],
+    ids=['hub', 'cfg', 'config', 'data'],
+)
+def test_text_in_a_checkpoint_is_not_executed(place, checkpoint, tmp_path):
+    trace = tmp_path / 'trace'
+    text = f'__import__("os").mkdir({str(trace)!r})\nmodel = dict(type="x")'
+    path = changed(checkpoint, tmp_path / 'a.pth', **place(text))
+    with pytest.raises(ValueError, match=r'a\.pth.*name the config.*--config'):
+        MMGMPInferencer(weights=path, device='cpu')
+    with pytest.raises(ValueError, match='name the config'):
+        MMGMPInferencer({}, path, 'cpu')
+    assert not trace.exists()
+
+
+def test_weights_that_leave_a_part_at_random_are_refused(checkpoint, tmp_path):
+    weights = torch.load(checkpoint, weights_only=True)['state_dict']
+    del weights['cls_head.output.weight']
+    path = changed(checkpoint, tmp_path / 'a.pth', state_dict=weights)
+    config = str(GMP)
+    with pytest.raises(ValueError, match='1 that are missing.*cls_head'):
+        MMGMPInferencer(config, path, 'cpu')
+    path = changed(checkpoint, tmp_path / 'a.pth', state_dict=[weights])
+    with pytest.raises(ValueError, match='must hold tensors by name'):
+        MMGMPInferencer(config, path, 'cpu')
+
+
+def test_a_damaged_checkpoint_is_refused(checkpoint, tmp_path):
+    content = bytearray(Path(checkpoint).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / 'a.pth').write_bytes(content)
+    with pytest.raises(OSError, match=r'a\.pth must be a whole checkpoint'):
+        MMGMPInferencer(weights=str(tmp_path / 'a.pth'), device='cpu')
 
 
 @pytest.fixture

@@ -130,7 +130,7 @@ def test_other_files_are_refused(script, tmp_path, capsys, content):
     source = tmp_path / 'in.pth'
     source.write_bytes(content)
     assert script.main([str(source), str(tmp_path / 'out.pth')]) == 1
-    assert 'must be a checkpoint' in capsys.readouterr().err
+    assert 'must be a whole checkpoint' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('is_zip', [True, False])
@@ -149,7 +149,7 @@ def test_a_file_cut_anywhere_is_named(script, tmp_path, capsys, is_zip):
         assert script.main([str(source), str(tmp_path / 'out.pth')]) == 1
         shown = capsys.readouterr().err
         assert f'{source}' in shown, length
-        assert 'must be a checkpoint' in shown, length
+        assert 'must be a whole checkpoint' in shown, length
     assert not (tmp_path / 'out.pth').exists()
 
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import errno
 import importlib.util
 import os
 import signal
 import subprocess
 import sys
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,9 +15,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from mmgmp.datasets.sound_track import read_sound_track
 from mmgmp.testing.media import write_video
 from tests.data_prep.conftest import DATA_PREP
 from tests.data_prep.sound_tracks import noise, tone, write_with_sound
+from tests.media_truth import constant, place_of, write_media
 from tests.processes import heed_interrupts
 
 SCRIPT = DATA_PREP / 'extract_audio.py'
@@ -121,8 +125,98 @@ def test_every_failure_is_named_and_the_rest_is_done(
     assert f'{mixed}/mute.mp4: no sound\n' in shown.err
     assert f'{mixed}/cut.mp4: is cut off, has ' in shown.err
     assert f'{mixed}/text.mp4: cannot be decoded (' in shown.err
-    assert '1 of 4 written, 0 were there, 3 failed' in shown.out
+    assert (
+        '1 of 4 written, 0 were there, 1 without sound, 2 failed' in shown.out
+    )
     assert [path.name for path in out.iterdir()] == ['good.wav']
+
+
+def test_links_are_followed_and_the_rest_is_counted(
+    script, mixed, tmp_path, capsys
+):
+    """A domain on another disk, a circle, leavings and other files."""
+    videos, disk = tmp_path / 'corpus', tmp_path / 'disk'
+    videos.mkdir()
+    disk.mkdir()
+    whole = (mixed / 'good.mp4').read_bytes()
+    for name in ('a.mp4', 'b.WEBM', '._a.mp4', 'notes.txt', 'cover.jpg'):
+        (disk / name).write_bytes(whole)
+    for name in ('kitchen', 'garden'):
+        (videos / name).symlink_to(disk)
+    (disk / 'again').symlink_to(videos)
+    (videos / 'one.mkv').symlink_to(mixed / 'good.mp4')
+    (videos / 'gone.mkv').symlink_to(tmp_path / 'absent.mkv')
+    out = videos / 'sounds'
+    out.mkdir()
+    (out / 'old.mp4').write_bytes(whole)
+    assert script.main([str(videos), str(out), '--workers', '1']) == 0
+    made = sorted(str(p.relative_to(out)) for p in out.rglob('*.wav'))
+    expected = ['garden/a.wav', 'garden/b.wav']
+    expected += ['kitchen/a.wav', 'kitchen/b.wav', 'one.wav']
+    assert made == expected
+    shown = capsys.readouterr().out
+    assert 'passed over 7 files that are no videos: ' in shown
+    assert '2 .txt' in shown
+
+
+def test_a_target_at_fault_is_named(script, mixed, tmp_path, capsys):
+    """A folder in place of the wav file, a file in place of its folder."""
+    out = tmp_path / 'out'
+    (out / 'good.wav').mkdir(parents=True)
+    (mixed / 'kitchen').mkdir()
+    (mixed / 'kitchen' / 'b.mp4').write_bytes(
+        (mixed / 'good.mp4').read_bytes()
+    )
+    (out / 'kitchen').write_text('mine')
+    argv = [str(mixed), str(out), '--workers', '1', '--force']
+    assert script.main(argv) == 1
+    shown = capsys.readouterr().err
+    written = f'cannot be written to {out}/'
+    assert f'{mixed}/good.mp4: {written}good.wav (' in shown
+    assert f'{mixed}/kitchen/b.mp4: {written}kitchen/b.wav (' in shown
+
+
+def test_a_full_disk_is_no_broken_video(script, mixed, tmp_path, monkeypatch):
+    def write(self, samples):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(soundfile.SoundFile, 'write', write)
+    target = tmp_path / 'out' / 'good.wav'
+    said = script.extract((mixed / 'good.mp4', target))
+    assert said.startswith(f'cannot be written to {target} ([Errno 28]')
+    assert not list(target.parent.iterdir())
+
+
+def test_a_silent_track_is_written_and_said(script, tmp_path, capsys):
+    videos = tmp_path / 'videos'
+    videos.mkdir()
+    samples = np.zeros((16000, 1), np.int16)
+    write_with_sound(videos / 'a.mov', samples, 16000, 'pcm_s16le')
+    assert script.main([str(videos), str(tmp_path / 'out')]) == 0
+    shown = capsys.readouterr()
+    assert 'a.mov: its sound is silent throughout' in shown.err
+    assert '1 of those written are silent' in shown.out
+    assert (tmp_path / 'out' / 'a.wav').is_file()
+
+
+def test_second_0_of_the_sound_is_second_0_of_the_picture(script, tmp_path):
+    write_media(
+        tmp_path / 'a.mkv',
+        constant(48),
+        codec='mpeg4',
+        time_base=Fraction(1, 24),
+        sound='aac',
+        sound_start=0.4,
+        sound_gaps=[(1.0, 1.3)],
+    )
+    assert script.main([str(tmp_path), str(tmp_path / 'out')]) == 0
+    wave, _ = soundfile.read(tmp_path / 'out' / 'a.wav', dtype='float32')
+    for first in (9600, 24000):
+        place, sure = place_of(wave[first : first + 4800])
+        assert place == pytest.approx(first / 16000, abs=2e-3)
+        assert sure > 0.8
+    assert not wave[:5000].any()
+    assert np.array_equal(wave, read_sound_track(tmp_path / 'a.mkv'))
 
 
 def test_a_second_run_does_the_rest_only(script, mixed, tmp_path, capsys):

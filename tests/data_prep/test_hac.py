@@ -138,7 +138,7 @@ def test_missing_files_are_all_reported(convert, tmp_path, capsys):
     ('content', 'message'),
     [
         (b'', 'has no rows'),
-        (b'clip.mp4,1\r\n\xff\xfe\r\n', 'not UTF-8 text'),
+        (b'clip.mp4,1\r\n\xff\xfe\r\n', 'must be a text file in UTF-8'),
         (b'"' + b'a' * 200_000, 'cannot be read'),
         (b'whole.mp4,1\r\ncut.m', ':2: expected "name.mp4,label"'),
         (b'a.mp4,1\r\n"b.mp4,1\r\nc.mp4,1\r\n', ':2: expected "name.mp4,'),
@@ -154,6 +154,14 @@ def test_an_empty_broken_or_cut_file_is_named(
     assert str(path) in shown
     assert message in shown
     assert not (tmp_path / 'HAC').exists()
+
+
+@pytest.mark.parametrize('encoding', ['utf-8-sig', 'utf-16'])
+def test_a_byte_order_mark_is_read(convert, splits, tmp_path, encoding):
+    for path in splits.glob('*.csv'):
+        text = path.read_bytes().decode()
+        path.write_bytes(text.encode(encoding))
+    assert convert.main([str(splits), str(tmp_path / 'HAC')]) == 0
 
 
 def test_a_file_in_place_of_the_folder_is_named(convert, tmp_path, capsys):

@@ -80,7 +80,8 @@ def test_files_read_as_one_keep_duplicates(corpus, edited):
 
 def test_class_lists_of_files_must_agree(corpus, tmp_path):
     other = tmp_path / 'other.json'
-    write_annotation(other, [], classes=['sit', 'walk'])
+    sample = {'id': 'human/a', 'domain': 'human', 'label': 0}
+    write_annotation(other, [sample], classes=['sit', 'walk'])
     with pytest.raises(ValueError, match=r'ann_file: .*same classes.*sit'):
         build(corpus, ann_file=['train.json', str(other)])
 
@@ -302,6 +303,14 @@ def test_subset_and_class_ids(corpus):
     dataset = build(corpus, indices=4, domains=['cartoon'])
     assert len(dataset) == 4
     assert [dataset.get_cat_ids(i) for i in range(4)] == [[0], [1], [2], [0]]
+
+
+def test_no_samples_are_an_error(corpus):
+    with pytest.raises(ValueError, match='indices must leave at least one'):
+        build(corpus, indices=0)
+    everything = [build(corpus)[i]['sample_id'] for i in range(18)]
+    with pytest.raises(ValueError, match='skip_list must leave samples'):
+        build(corpus, skip_list=everything)
 
 
 def test_lazy_dataset_reads_when_used(corpus):

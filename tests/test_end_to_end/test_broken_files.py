@@ -1,7 +1,8 @@
-"""Undecodable clips through the stock train.py."""
+"""Undecodable clips, and clips without sound, through stock train.py."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 
@@ -12,6 +13,7 @@ from tests.test_end_to_end.test_stock_scripts import (
     SCRIPTS,
     command,
     options,
+    scalars,
 )
 
 
@@ -33,6 +35,12 @@ def damaged(mini_hac, tmp_path):
             broken += [root / domain / 'videos' / name for name in names]
         for path in broken[:count]:
             path.write_bytes(path.read_bytes()[:200])
+        # The last clips of each split have no sound file.
+        for split in ('train', 'test'):
+            content = json.loads((root / f'hac_{split}.json').read_text())
+            for sample in content['data_list'][-2:]:
+                assert sample['domain'] == 'cartoon'
+                (root / sample['audio']['path']).unlink()
         return root, [p.stem for p in broken[:count]]
 
     return damage
@@ -51,7 +59,12 @@ def test_skipping_is_counted_named_and_bounded(
             SCRIPTS / 'train.py',
             GMP,
             tmp_path / 'run',
-            *options(root, 'train_dataloader.dataset.on_error=skip'),
+            *options(
+                root,
+                'train_dataloader.dataset.on_error=skip',
+                'train_dataloader.dataset.on_missing.audio=zeros',
+                'val_dataloader.dataset.on_missing=zeros',
+            ),
         ),
         capture_output=True,
         text=True,
@@ -63,6 +76,10 @@ def test_skipping_is_counted_named_and_bounded(
     assert (tmp_path / 'run' / 'epoch_1.pth').is_file() is finishes
     if finishes:
         assert f'Skipped sample animal/{names[0]}' in log
+        assert log.count('have no audio, zeros stand for its feature') == 2
+        assert 'acc/samples_audio: 12.0000' in log
+        last = [s for s in scalars(tmp_path / 'run') if 'loss_domain' in s][-1]
+        assert 0 < last['semantic_ratio_audio'] < 100
     else:
         assert 'max_errors: more than 1.4 samples are unreadable' in log
         assert sum(name in log for name in names) >= 2

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 
 from mmgmp.registry import MODELS
+from tests.shipped import GMP, load
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools/analysis'
-NAME = 'gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
 
 
 @pytest.fixture
@@ -96,14 +96,55 @@ def test_outside_of_a_benchmark_the_corpus_is_asked_for(
     assert '--corpus and --seed must be given' in shown.err
 
 
+class Hostile:
+    def __reduce__(self):
+        return os.mkdir, ('ran',)
+
+
+@pytest.mark.parametrize(
+    ('name', 'content', 'message'),
+    [
+        ('test/predictions.pkl', pickle.dumps([Hostile()]), 'is refused'),
+        ('test/predictions.pkl', b'', 'is no dump of test.py'),
+        ('cell.json', b'', 'cell.json is no complete JSON'),
+        ('cell.json', b'{}', 'cell.json must say what the cell is'),
+        ('best.pth', b'', 'best.pth'),
+    ],
+)
+def test_a_damaged_file_is_named(
+    name, content, message, run, cells, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    (cells[0] / name).write_bytes(content)
+    code, shown = run('confusion.py', cells[0] / 'test/predictions.pkl')
+    assert code == 2
+    assert message in shown.err
+    assert not (tmp_path / 'ran').exists()
+
+
+def test_classes_of_another_checkpoint_are_refused(run, cells):
+    meta = {'dataset_meta': {'classes': ['running']}}
+    torch.save({'meta': meta}, cells[0] / 'best.pth')
+    code, shown = run('confusion.py', cells[0] / 'test/predictions.pkl')
+    assert code == 2
+    assert '--checkpoint must be of the run' in shown.err
+
+
+def test_a_damaged_table_is_named(run, cells):
+    (cells[0] / 'task_gradients.csv').write_text('iteration,a\n1\n')
+    code, shown = run('compare_curves.py', cells[0])
+    assert code == 2
+    assert 'task_gradients.csv:2: must have 2 cells' in shown.err
+
+
 def test_a_map_of_features(run, mini_hac, tmp_path):
     """The real thing: encoders and fusion over clips of three domains."""
-    config = Config.fromfile(ROOT / 'configs' / NAME)
+    config = load()
     checkpoint = tmp_path / 'model.pth'
     state = MODELS.build(config.model).state_dict()
     meta = {'dataset_meta': {'classes': []}}
     torch.save({'state_dict': state, 'meta': meta}, checkpoint)
-    words = [ROOT / 'configs' / NAME, checkpoint, '--out', tmp_path / 'map']
+    words = [GMP, checkpoint, '--out', tmp_path / 'map']
     words += ['--corpus', 'mini-HAC', '--seed', 0, '--synthetic']
     words += ['--features', 'fused', '--cfg-options']
     for split in ('val', 'test'):

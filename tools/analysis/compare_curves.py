@@ -13,10 +13,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 import mmgmp  # noqa: F401 (repairs MMAction2 before anything imports it)
 from mmgmp.apis.analysis import find_origin
+from mmgmp.utils.text_files import read_columns
 from mmgmp.visualization import plot_ratio_curves, plot_training_curves
 from mmgmp.visualization.benchmark_figures import save_figure
 
@@ -51,7 +50,11 @@ def main(argv: Sequence[str] | None = None) -> int:
             find_origin(path, args.corpus, args.seed, args.synthetic)
             for _, path in args.runs
         }
-    except ValueError as error:
+        histories = {
+            name: read_columns(path / 'task_gradients.csv')
+            for name, path in args.runs
+        }
+    except (OSError, ValueError) as error:
         print(f'compare_curves: {error}', file=sys.stderr)
         return 2
     facts = sorted({(o.corpus, o.seed, o.synthetic) for o in origins})
@@ -62,14 +65,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    histories = {}
-    for name, path in args.runs:
-        table = np.atleast_1d(
-            np.genfromtxt(
-                path / 'task_gradients.csv', delimiter=',', names=True
-            )
-        )
-        histories[name] = {key: table[key] for key in table.dtype.names}
     plot = plot_ratio_curves if args.ratios_only else plot_training_curves
     targets = sorted({o.run.rpartition(', ')[2] for o in origins if o.run})
     corpus = next(iter(origins)).title.rpartition(': ')[2]

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import mmgmp  # noqa: F401 (repairs MMAction2 before anything imports it)
 from mmgmp.apis.analysis import (
@@ -26,15 +27,23 @@ from mmgmp.apis.analysis import (
 from mmgmp.visualization.benchmark_figures import plot_heat_map, save_figure
 
 
-def find_names(args: argparse.Namespace, predictions: Predictions) -> list:
+def find_names(
+    args: argparse.Namespace, predictions: Predictions
+) -> list[str]:
     """Return the class names, of a checkpoint if there is one."""
     cell = find_cell(args.dump)
     checkpoint = args.checkpoint
     if checkpoint is None and cell is not None:
         checkpoint = next(iter(sorted(cell.glob('*.pth'))), None)
-    if checkpoint is not None:
-        return class_names(checkpoint)
     last = max(predictions.labels.max(), predictions.predicted.max())
+    if checkpoint is not None:
+        names = class_names(checkpoint)
+        if last >= len(names):
+            raise ValueError(
+                f'--checkpoint must be of the run of {args.dump}, which has '
+                f'class {last}, got {checkpoint} with {len(names)} classes'
+            )
+        return names
     return [f'class {number}' for number in range(last + 1)]
 
 
@@ -58,16 +67,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         origin = find_origin(args.dump, args.corpus, args.seed, args.synthetic)
         predictions = read_predictions(args.dump, args.branch)
+        names = find_names(args, predictions)
     except (OSError, ValueError) as error:
         print(f'confusion: {error}', file=sys.stderr)
         return 2
-    names = find_names(args, predictions)
     branch = args.branch or 'fused'
-    table = Table('', 'accuracy (%)', title=f'{origin.title}, {branch}')
+    table = Table('', 'accuracy (%)', title=Text(f'{origin.title}, {branch}'))
     groups = [names[label] for label in predictions.labels]
     for keys in (predictions.domains, groups):
         for key, accuracy in sorted(predictions.accuracy_by(keys).items()):
-            table.add_row(str(key), f'{100 * accuracy:.1f}')
+            table.add_row(Text(str(key)), f'{100 * accuracy:.1f}')
         table.add_section()
     Console().print(table)
     matrix = confusion_matrix(

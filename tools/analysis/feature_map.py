@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         origin = find_origin(
             args.checkpoint, args.corpus, args.seed, args.synthetic
         )
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         print(f'feature_map: {error}', file=sys.stderr)
         return 2
     config = Config.fromfile(args.config)

@@ -1,7 +1,8 @@
 """The state of a cell, derived from its files.
 
 =================  =====================================================
-``cell.json``      what the cell is; written before its first process
+``cell.json``      what the cell is; written before its first process, and
+                   again if it was damaged after the training
 ``train.json``     the training is complete; which checkpoint is tested
 ``<stage>.json``   an evaluation is complete; its metrics
 ``failure.json``   the last process failed; removed by a retry
@@ -15,7 +16,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from enum import Enum
 from functools import lru_cache
@@ -24,9 +24,24 @@ from typing import IO, Any
 
 from mmengine.config import Config
 
-from mmgmp.apis.benchmark.cells import TRAIN, Cell, slug
+from mmgmp.apis.benchmark.cells import TRAIN, Cell
 from mmgmp.apis.benchmark.plan import Plan
+from mmgmp.apis.benchmark.plan_file import slug
 from mmgmp.apis.benchmark.training_state import Metrics, Schedule
+from mmgmp.utils import draft_files, text_files
+from mmgmp.utils.protocol import resolve_protocol
+
+#: What the file of a finished training must say.
+_NEEDED = {'train.json': ('checkpoint', 'metrics')}
+#: What is known of a training, if anything is, with values of the same kind.
+_FACTS = {
+    'date': '',
+    'length': 0,
+    'unit': '',
+    'clips': {},
+    'machine': {'gpu': ''},
+    'software': {},
+}
 
 
 class State(Enum):
@@ -52,12 +67,12 @@ class CellFiles:
         self.folder = cell.folder(plan.work_dir)
 
     def config(self, import_custom_modules: bool = False) -> Config:
-        """Return the training config with the cell's overrides."""
+        """Return the training config, overridden and written out."""
         config = Config.fromfile(
             self.cell.config, import_custom_modules=import_custom_modules
         )
         config.merge_from_dict(dict(self.cell.overrides))
-        return config
+        return resolve_protocol(config)
 
     def schedule(self) -> Schedule:
         """Return the schedule of the training."""
@@ -92,14 +107,26 @@ class CellFiles:
             return State.DONE
         if self.failure() is not None:
             return State.FAILED
-        has_begun = (self.folder / 'cell.json').is_file()
-        if has_begun and not self.stage_file(TRAIN).is_file():
+        if self.has_begun() and self.next_stage() == TRAIN:
             return State.INTERRUPTED
         return State.PENDING
+
+    def has_begun(self) -> bool:
+        """Return whether it is known what the files of the cell are of."""
+        return read_json(self.folder / 'cell.json') is not None
 
     def failure(self) -> dict[str, Any] | None:
         """Return what is known about the last failure."""
         return read_json(self.folder / 'failure.json')
+
+    def last_words(self, stage: str) -> str:
+        """Return the last line that a stage's process wrote."""
+        path = self.log(stage)
+        if not path.is_file():
+            return ''
+        text = path.read_text(encoding='utf-8', errors='replace')
+        lines = [line for line in text.splitlines() if line.strip()]
+        return lines[-1].strip() if lines else ''
 
     def write_failure(self, stage: str, code: int | str) -> None:
         """Remember that a stage's process failed."""
@@ -149,7 +176,10 @@ class CellFiles:
 
     def stale_files(self) -> list[Path]:
         """List what was made with settings other than the plan's."""
-        stages = [(self.folder / 'cell.json', TRAIN)]
+        # Where the first is damaged, the second says it, too.
+        cell = self.folder / 'cell.json'
+        first = cell if self.has_begun() else self.stage_file(TRAIN)
+        stages = [(first, TRAIN)]
         stages += [(self.stage_file(s), s) for s in self.cell.stages[1:]]
         stale = [
             path
@@ -172,10 +202,8 @@ class CellFiles:
                 *(['--amp'] if self.plan.amp else []),
             ]
         else:
-            choice = self.plan.evaluations.get(stage)
             settings = [
-                choice and Path(choice.name).name,
-                choice and choice.overrides,
+                self.plan.evaluations.get(stage),
                 self.plan.checkpoint,
             ]
         text = json.dumps(settings, sort_keys=True, default=str)
@@ -211,18 +239,70 @@ def lock(folder: Path) -> IO[str] | None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object, None if there is none."""
+    """Read a JSON object, None if there is none or it is damaged.
+
+    What is damaged counts as not done: it is said once, and made again.
+
+    Args:
+        path: File of a cell.
+
+    Returns:
+        The object; ``metrics`` and ``facts``, where they are, are mappings.
+    """
     if not path.is_file():
         return None
-    values: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    try:
+        # Python's own writer has NaN for metrics that are not defined.
+        values: dict[str, Any] = text_files.read_json(path, allow_nan=True)
+        problem = _problem(values, path.name)
+        if problem:
+            raise ValueError(f'{path} is damaged: {problem}')
+    except (OSError, ValueError) as error:
+        text_files.warn_once(f'{error}; it counts as not done')
+        return None
     return values
+
+
+def _problem(values: Any, name: str) -> str:
+    """Say what those who read the files of a cell would trip over."""
+    if not isinstance(values, dict):
+        return f'expected an object, got {type(values).__name__}'
+    missing = sorted(set(_NEEDED.get(name, ())) - set(values))
+    if missing:
+        return f'{missing} missing'
+    metrics = values.get('metrics', {})
+    if not isinstance(metrics, dict) or not all(
+        type(value) in (int, float) for value in metrics.values()
+    ):
+        return 'metrics must be numbers by name'
+    checkpoint = values.get('checkpoint', 'name')
+    is_name = isinstance(checkpoint, str) and slug(checkpoint) == checkpoint
+    if not is_name or not checkpoint:
+        return 'checkpoint must be the name of a file'
+    facts = values.get('facts') or dict(_FACTS)
+    are_facts = isinstance(facts, dict) and all(
+        type(facts.get(key)) is type(like) for key, like in _FACTS.items()
+    )
+    if not are_facts or not _are_texts(
+        facts['software'],
+        facts['clips'],
+        {'gpu': '', 'cores': 0, **facts['machine']},
+    ):
+        return 'facts must be those of a training'
+    return ''
+
+
+def _are_texts(*found: Mapping[str, Any]) -> bool:
+    return all(
+        type(value) in (int, str)
+        for values in found
+        for value in values.values()
+    )
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON object; a reader finds all of it or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f'.{path.name}')
-    draft.write_text(
-        json.dumps(values, indent=1, default=str) + '\n', encoding='utf-8'
-    )
-    os.replace(draft, path)
+    with draft_files(path) as [draft]:
+        draft.write_text(
+            json.dumps(values, indent=1, default=str) + '\n', encoding='utf-8'
+        )

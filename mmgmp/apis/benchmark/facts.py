@@ -21,6 +21,7 @@ from mmgmp.apis.benchmark.cells import TRAIN
 from mmgmp.apis.benchmark.training_state import Schedule
 from mmgmp.registry import DATASETS
 from mmgmp.utils import log_names
+from mmgmp.utils.text_files import read_columns, warn_once
 
 _PACKAGES = ('torch', 'mmengine', 'mmaction2', 'mmgmp')
 
@@ -130,16 +131,19 @@ def read_history(files: CellFiles) -> dict[str, NDArray[np.float64]]:
 
     Returns:
         Columns of ``task_gradients.csv`` by name; empty if no ratios were
-        recorded.
+        recorded or the file is damaged, which is logged.
     """
     path = files.folder / 'task_gradients.csv'
     if not path.is_file():
         return {}
-    data = np.atleast_1d(np.genfromtxt(path, delimiter=',', names=True))
-    names = data.dtype.names or ()
-    if not any(log_names.ratio_and_modality_of(name) for name in names):
+    try:
+        history = read_columns(path)
+    except ValueError as error:
+        warn_once(f'{error}; the report goes without its ratios')
         return {}
-    return {name: data[name] for name in names}
+    has_ratios = any(map(log_names.ratio_and_modality_of, history))
+    has_steps = len(history.get('iteration', ())) > 0
+    return history if has_ratios and has_steps else {}
 
 
 def last_ratios(

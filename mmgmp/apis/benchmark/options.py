@@ -63,7 +63,7 @@ def _as_read(key: str, value: Any) -> Any:
     try:
         words = ['--cfg-options', f'key={spell(value)}']
         found = parser.parse_args(words).cfg_options['key']
-    except AssertionError:  # unbalanced brackets
+    except (AssertionError, IndexError, ValueError):  # unbalanced brackets
         found = None
     # YAML reads 1e-4 as a word.
     is_number = isinstance(value, str) and isinstance(found, (int, float))

@@ -7,9 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mmengine.config import Config
-
 from mmgmp.apis.benchmark.options import Overrides, flatten
+from mmgmp.apis.benchmark.plan_checks import (
+    check_choice,
+    check_keys,
+    check_needed,
+    check_seeds,
+    check_span,
+    check_sweep,
+    mapping,
+    scalar,
+    shown,
+    texts,
+    words,
+)
+from mmgmp.apis.benchmark.plan_file import check_name, read_plan_file, slug
 
 _KEYS = (
     'title', 'corpus', 'synthetic', 'names', 'methods', 'targets',
@@ -18,20 +30,9 @@ _KEYS = (
     'keep', 'work_dir',
 )  # fmt: skip
 _METHOD_KEYS = ('config', 'overrides', 'space', 'sweep', 'compare_to')
-_SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle')
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One value of a grid axis.
-
-    Args:
-        name: Fills the axis's placeholder in the config paths.
-        overrides: Config keys that it sets.
-    """
-
-    name: str
-    overrides: Overrides = field(default_factory=dict)
+_SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle', 'sampler', 'startup')
+# Stages and files that the runner itself names in the folder of a cell.
+_RESERVED = ('cell', 'failure', 'test', 'train', 'val')
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Method:
     """One row of the table.
 
     Args:
-        config: Path of the training config, relative to the plan, with
-            ``{target}`` and ``{modalities}`` where they differ.
+        config: Path of the training config, relative to the plan, with the
+            placeholders of the plan's ``names``.
         overrides: Config keys that it sets.
         space: Search range by parameter: ``[low, high]`` or
             ``{'choices': [...]}``.
@@ -58,14 +59,16 @@ class Method:
 
 @dataclass(frozen=True)
 class Search:
-    """Random search that source validation decides.
+    """Search that source validation decides.
 
     Args:
-        trials: Random configurations besides the default one, >= 0.
+        trials: Drawn configurations besides the default one, >= 0.
         reruns: Runs of the winner with new seeds, >= 0.
         seed: Of the drawn configurations.
         oracle: Whether all trials are tested, too, so that the report can
             state, apart, what selection on the target would have given.
+        sampler: ``'random'``, or ``'tpe'`` to draw from what was found.
+        startup: Trials that ``'tpe'`` waits for, >= 1.
 
     Source: MMDG-Bench (arXiv 2605.06643): 10 trials and 2 reruns.
     """
@@ -74,6 +77,8 @@ class Search:
     reruns: int = 2
     seed: int = 0
     oracle: bool = False
+    sampler: str = 'random'
+    startup: int = 4
 
 
 @dataclass(frozen=True)
@@ -85,22 +90,22 @@ class Plan:
         title: Heading of the report.
         corpus: Name of the measured corpus.
         synthetic: Whether the corpus is rendered, not recorded.
-        names: What fills further placeholders of the config paths.
+        names: What fills placeholders of the config paths.
         methods: Rows by name.
-        targets: Unseen domains by name; fill ``{target}``.
-        modalities: Modality sets by name; fill ``{modalities}``.
+        targets: Config keys that a target sets, by its name.
+        modalities: Config keys that a modality set sets, by its name.
         seeds: Training seeds, the same for all methods.
         overrides: Config keys set in every cell.
         parameters: Config keys by the short names used in ``space`` and
             ``sweep``.
         search: Hyper-parameter search, or None.
-        evaluations: Further test-time configs by name.
+        evaluations: Config keys of further tests, by their name.
         metrics: Reported numbers, ``<evaluation>/<metric>`` by heading;
             ``val`` is source validation and ``test`` the target.
         compare_to: Methods that all others are compared with, in pairs.
         published: Which published tables stand beside the measured one.
         checkpoint: ``'best'`` on source validation, or ``'last'``.
-        keep: ``'all'`` checkpoints of a finished cell, or only ``'best'``.
+        keep: Only the ``'best'`` checkpoint of a finished cell, or ``'all'``.
         work_dir: Where everything goes.
         amp: Whether to train with mixed precision (``--amp``).
     """
@@ -111,13 +116,13 @@ class Plan:
     synthetic: bool
     names: Mapping[str, str]
     methods: Mapping[str, Method]
-    targets: Mapping[str, Choice]
-    modalities: Mapping[str, Choice]
+    targets: Mapping[str, Overrides]
+    modalities: Mapping[str, Overrides]
     seeds: tuple[int, ...]
     overrides: Overrides
     parameters: Mapping[str, str]
     search: Search | None
-    evaluations: Mapping[str, Choice]
+    evaluations: Mapping[str, Overrides]
     metrics: Mapping[str, str]
     compare_to: tuple[str, ...]
     published: Mapping[str, Any]
@@ -140,7 +145,8 @@ def load_plan(
     """Read a plan; it may inherit from others through ``_base_``.
 
     Args:
-        path: YAML or Python file, read as MMEngine reads configs.
+        path: YAML or JSON file, which is data, or Python file, which is code
+            and run.
         work_dir: Replaces the plan's; by default
             ``work_dirs/benchmark/<name of the file>``.
         overrides: Config keys set in every cell, on top of the plan's.
@@ -160,33 +166,36 @@ def load_plan(
             f'PLAN must be a YAML or Python file, got {str(path)!r}; the '
             'shipped ones are in configs/plans'
         )
-    config = Config.fromfile(path, import_custom_modules=False)
-    raw: dict[str, Any] = config.to_dict()
-    _check_keys('the plan', raw, _KEYS)
-    _check_needed(raw)
+    try:
+        return _plan(path, read_plan_file(path), work_dir, overrides, amp)
+    except ValueError as error:
+        # One that names another file comes from what the plan inherits.
+        is_named = str(path) in str(error)
+        raise ValueError(
+            str(error) if is_named else f'{path}: {error}'
+        ) from error
+
+
+def _plan(
+    path: Path,
+    raw: dict[str, Any],
+    work_dir: str | Path | None,
+    overrides: Mapping[str, Any] | None,
+    amp: bool,
+) -> Plan:
+    check_keys('the plan', raw, _KEYS)
+    check_needed(raw)
     methods = {
         str(name): _method(str(name), value)
-        for name, value in raw['methods'].items()
+        for name, value in mapping('methods', raw['methods']).items()
     }
-    compare_to = tuple(raw.get('compare_to', ()))
-    for name in compare_to:
-        _check_choice('compare_to', name, tuple(methods))
-    for row, method in methods.items():
-        for name in method.compare_to or ():
-            others = tuple(other for other in methods if other != row)
-            _check_choice(f'methods.{row}.compare_to', name, others)
+    _check_comparisons(raw, methods)
     for key, known in (
         ('checkpoint', ('best', 'last')),
-        ('keep', ('all', 'best')),
+        ('keep', ('best', 'all')),
+        ('synthetic', (False, True)),
     ):
-        _check_choice(key, raw.get(key, known[0]), known)
-    evaluations = _choices('evaluations', raw.get('evaluations', {}))
-    reserved = sorted({'train', 'test', 'val', 'cell'} & set(evaluations))
-    if reserved:
-        raise ValueError(
-            f'evaluations must not be named {reserved}, which the runner '
-            'uses itself; rename them'
-        )
+        check_choice(key, raw.get(key, known[0]), known)
     search = raw.get('search')
     swept = [name for name, method in methods.items() if method.sweep]
     if search is not None and swept:
@@ -196,128 +205,145 @@ def load_plan(
         )
     return Plan(
         path=path,
-        title=str(raw.get('title', path.stem)),
-        corpus=str(raw['corpus']),
-        synthetic=bool(raw.get('synthetic', False)),
-        names={k: str(v) for k, v in raw.get('names', {}).items()},
+        title=shown('title', raw.get('title', path.stem)),
+        corpus=shown('corpus', raw['corpus']),
+        synthetic=raw.get('synthetic', False),
+        names=words('names', raw),
         methods=methods,
-        targets=_choices('targets', raw['targets']),
-        modalities=_choices('modalities', raw.get('modalities', {'': ''})),
-        seeds=_seeds(raw.get('seeds', [0])),
+        targets=_choices('targets', raw['targets'], 'protocol.target'),
+        modalities=_choices(
+            'modalities',
+            raw.get('modalities', {'': {'overrides': {}}}),
+            'protocol.modalities',
+        ),
+        seeds=check_seeds(raw.get('seeds', [0])),
         overrides={
-            **flatten(raw.get('overrides', {})),
+            **flatten(mapping('overrides', raw.get('overrides', {}))),
             **flatten(overrides or {}),
         },
-        parameters=raw.get('parameters', {}),
+        parameters=words('parameters', raw),
         search=None if search is None else _search(search),
-        evaluations=evaluations,
-        metrics=raw.get('metrics', {'target': 'test/acc/top1'}),
-        compare_to=compare_to,
-        published=raw.get('published', {}),
+        evaluations=_evaluations(raw.get('evaluations', {})),
+        metrics=words('metrics', raw) or {'target': 'test/acc/top1'},
+        compare_to=texts('compare_to', raw.get('compare_to', [])),
+        published=mapping('published', raw.get('published', {})),
         checkpoint=raw.get('checkpoint', 'best'),
-        keep=raw.get('keep', 'all'),
+        keep=raw.get('keep', 'best'),
         work_dir=Path(
-            work_dir or raw.get('work_dir', f'work_dirs/benchmark/{path.stem}')
+            work_dir
+            or scalar('work_dir', raw.get('work_dir'))
+            or f'work_dirs/benchmark/{path.stem}'
         ),
         amp=amp,
     )
 
 
-def _method(name: str, value: Any) -> Method:
-    if isinstance(value, str):
-        return Method(value)
-    if not isinstance(value, Mapping) or 'config' not in value:
+def _check_comparisons(
+    raw: Mapping[str, Any], methods: Mapping[str, Method]
+) -> None:
+    for name in texts('compare_to', raw.get('compare_to', [])):
+        check_choice('compare_to', name, tuple(methods))
+    for row, method in methods.items():
+        for name in method.compare_to or ():
+            others = tuple(other for other in methods if other != row)
+            check_choice(f'methods.{row}.compare_to', name, others)
+
+
+def _evaluations(value: Any) -> dict[str, Overrides]:
+    evaluations = _choices('evaluations', value, None) if value else {}
+    files = [slug(name).lower() for name in evaluations]
+    reserved = [
+        name
+        for name, file in zip(evaluations, files, strict=True)
+        if file in _RESERVED or files.count(file) > 1
+    ]
+    if reserved:
         raise ValueError(
-            f'methods.{name} must be the path of a config, or a mapping with '
-            f'a config, got {value!r}'
+            f'evaluations must not be named {reserved}, which the runner uses '
+            'itself or which give the same file names; rename them'
         )
-    _check_keys(f'methods.{name}', value, _METHOD_KEYS)
-    space = value.get('space', {})
+    return evaluations
+
+
+def _method(name: str, value: Any) -> Method:
+    check_name('methods', name)
+    if slug(name).lower().startswith('report.'):
+        raise ValueError(
+            f'methods must not be named as the report is, got {name!r}; '
+            'rename it'
+        )
+    key = f'methods.{name}'
+    if isinstance(value, str):
+        value = {'config': value}
+    if not isinstance(value, Mapping) or not isinstance(
+        value.get('config'), str
+    ):
+        raise ValueError(
+            f'{key} must be the path of a config, or a mapping with a '
+            f'config, got {value!r:.200}'
+        )
+    check_keys(key, value, _METHOD_KEYS)
+    if Path(value['config']).suffix in ('.yml', '.yaml'):
+        raise ValueError(
+            f'{key} must name a Python or JSON config, got '
+            f'{value["config"]!r}: MMEngine runs what a YAML config names, '
+            'though it looks like data; write it as Python'
+        )
+    config = scalar(f'{key}.config', value['config'])
+    space = mapping(f'{key}.space', value.get('space', {}))
     for parameter, span in space.items():
-        _check_span(f'methods.{name}.space.{parameter}', span)
+        check_span(f'{key}.space.{parameter}', span)
     own = value.get('compare_to')
     return Method(
-        value['config'],
-        flatten(value.get('overrides', {})),
+        config,
+        flatten(mapping(f'{key}.overrides', value.get('overrides', {}))),
         space,
-        tuple(value.get('sweep', ())),
-        None if own is None else tuple(own),
+        check_sweep(f'{key}.sweep', value.get('sweep', [])),
+        None if own is None else texts(f'{key}.compare_to', own),
     )
 
 
-def _choices(key: str, value: Any) -> dict[str, Choice]:
+def _choices(
+    key: str, value: Any, config_key: str | None
+) -> dict[str, Overrides]:
+    """Read an axis: a value is that of ``config_key``, or overrides."""
     if isinstance(value, (list, tuple)):
-        value = {name: name for name in value}
-    if not isinstance(value, Mapping):
+        value = {name: name for name in texts(key, value)}
+    if not isinstance(value, Mapping) or not value:
         raise ValueError(
-            f'{key} must be a list of names or a mapping, got {value!r}'
+            f'{key} must be a list of names or a mapping, got {value!r:.200}'
         )
     choices = {}
     for name, item in value.items():
+        # The only one of several sets of modalities may go without a name.
+        if name or key != 'modalities':
+            check_name(key, str(name))
+        place = f'{key}.{name}'
         if isinstance(item, Mapping):
-            _check_keys(f'{key}.{name}', item, ('name', 'overrides'))
-            choices[str(name)] = Choice(
-                str(item.get('name', name)),
-                flatten(item.get('overrides', {})),
+            check_keys(place, item, ('overrides',))
+            choices[str(name)] = flatten(
+                mapping(place, item.get('overrides', {}))
             )
+        elif config_key is not None:
+            choices[str(name)] = flatten({config_key: item})
         else:
-            choices[str(name)] = Choice(str(item))
+            raise ValueError(
+                f'{place} must hold overrides, got {item!r:.200}; for '
+                'example {overrides: {protocol.missing: [audio]}}'
+            )
     return choices
 
 
-def _seeds(value: Any) -> tuple[int, ...]:
-    seeds = tuple(value) if isinstance(value, (list, tuple)) else ()
-    is_valid = seeds and all(type(s) is int and s >= 0 for s in seeds)
-    if not is_valid or len(set(seeds)) < len(seeds):
-        raise ValueError(
-            'seeds must be a list of different integers >= 0, got '
-            f'{value!r}; for example [0, 1, 2]'
-        )
-    return seeds
-
-
-def _search(value: Mapping[str, Any]) -> Search:
-    _check_keys('search', value, _SEARCH_KEYS)
+def _search(value: Any) -> Search:
+    check_keys('search', mapping('search', value), _SEARCH_KEYS)
     search = Search(**value)
-    if min(search.trials, search.reruns) < 0:
+    check_choice('search.oracle', search.oracle, (False, True))
+    check_choice('search.sampler', search.sampler, ('random', 'tpe'))
+    counts = (search.trials, search.reruns, search.seed)
+    if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError(
-            'search.trials and search.reruns must be >= 0, got '
-            f'{search.trials} and {search.reruns}; the published protocol '
-            'has 10 and 2'
+            'search.trials, search.reruns and search.seed must be >= 0, got '
+            '{!r} and {!r} and {!r}; the published protocol has 10 and '
+            '2'.format(*counts)
         )
     return search
-
-
-def _check_span(key: str, span: Any) -> None:
-    if isinstance(span, Mapping) and span.get('choices'):
-        return
-    if isinstance(span, list) and len(span) == 2 and span[0] <= span[1]:
-        return
-    raise ValueError(
-        f"{key} must be [low, high] or {{'choices': [...]}}, got {span!r}"
-    )
-
-
-def _check_needed(raw: Mapping[str, Any]) -> None:
-    for key in ('corpus', 'methods', 'targets'):
-        if not raw.get(key):
-            raise ValueError(
-                f'{key} must be in the plan, got only {sorted(raw)}; see '
-                'configs/plans for complete ones'
-            )
-
-
-def _check_keys(
-    where: str, value: Mapping[str, Any], known: tuple[str, ...]
-) -> None:
-    unknown = sorted(set(value) - set(known))
-    if unknown:
-        raise ValueError(
-            f'{where} must have no keys but {sorted(known)}, got {unknown}; '
-            'correct the spelling'
-        )
-
-
-def _check_choice(key: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f'{key} must be one of {list(known)}, got {value!r}')

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import mmengine
+from mmgmp.utils.text_files import read_yaml
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def load_published() -> Mapping[str, Any]:
         ['gmp', 'mbcd']
     """
     path = Path(__file__).with_name('published.yml')
-    data: dict[str, Any] = mmengine.load(path)
+    data: dict[str, Any] = read_yaml(path)
     return data
 
 

@@ -8,7 +8,6 @@ the process that wrote the files having said good-bye.
 from __future__ import annotations
 
 import json
-import pickle
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -16,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.config import Config
+
+from mmgmp.utils.checkpoint_files import read_checkpoint
 
 Metrics = dict[str, float]
 
@@ -212,10 +212,11 @@ def _is_validated(
 def _runtime_info(path: Path) -> Mapping[str, Any] | None:
     """Return what the message hub knew, None if the file is no use."""
     try:
-        checkpoint = torch.load(path, map_location='cpu', weights_only=True)
-        return checkpoint['message_hub']['runtime_info']
-    except (OSError, EOFError, RuntimeError, KeyError, pickle.PickleError):
+        checkpoint = read_checkpoint(path)
+        info = checkpoint['message_hub']['runtime_info']
+    except (KeyError, OSError, TypeError):
         return None
+    return info if isinstance(info, Mapping) else None
 
 
 def _step(path: Path) -> int:

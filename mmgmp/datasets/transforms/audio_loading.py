@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import soundfile
 from mmcv.transforms import BaseTransform
+from mmengine.logging import print_log
 
-from mmgmp.datasets.transforms.frame_index import check_media_file
+from mmgmp.datasets.sound_file import (
+    CHANNELS,
+    MAX_SAMPLES,
+    Mixer,
+    is_sound_constant,
+    read_segment,
+    sample_range,
+)
+from mmgmp.datasets.waveform_checks import (
+    SAMPLE_RATE,
+    WaveformError,
+    check_sample_rate,
+    is_constant,
+)
 from mmgmp.registry import TRANSFORMS
 
-_CROPS = ('entry', 'clip', 'none')
-_CHANNELS = ('first', 'mean')
-_ON_EMPTY = ('zeros', 'raise')
+_CHOICES = {
+    'crop': ('entry', 'clip', 'none'),
+    'channel': CHANNELS,
+    'on_empty': ('zeros', 'raise'),
+    'on_silence': ('raise', 'keep'),
+    'on_loop': ('follow', 'published'),
+}
+Span = tuple[Any, Any]
 
 
 @TRANSFORMS.register_module()
@@ -23,16 +43,24 @@ class LoadAudioSegment(BaseTransform):
     Only the segment is read. What happens at the edges is decided here:
 
     - a file that ends inside the segment gives the part that there is;
-    - an empty segment gives an empty waveform, which the spectrogram
+    - a *clip* without sound (``crop='clip'`` behind the end of the sound, or
+      of one picture) gives an empty waveform, which the spectrogram
       transforms turn into silence as the published code does, or an error
-      with ``on_empty='raise'``. With ``crop='clip'`` this happens when a video
-      shorter than the clip is looped and ends where it began;
-    - a missing file is a :class:`FileNotFoundError` naming ``data_prep``, an
-      unreadable one an :class:`OSError`.
+      with ``on_empty='raise'``; a clip that falls into a silent part of its
+      sample is silence;
+    - a *sample* without sound is an :class:`OSError`, so that ``on_error`` of
+      the dataset applies: its file or annotated segment is empty, or constant
+      from end to end. ``on_silence='keep'`` takes it as silence and says so;
+    - a missing file is a :class:`FileNotFoundError` naming ``data_prep``. An
+      unreadable one is an :class:`OSError` that names it, and so are samples
+      that are NaN, infinite or in the scale of integers (beyond 8), channels
+      that cancel each other, seconds that are no finite numbers, and headers
+      that cannot be believed.
 
     Required keys: ``filename``, or ``waveform`` (float, ``(L,)`` or
     ``(L, channels)``) with ``sample_rate``; ``start`` and ``stop`` in seconds
-    where the annotation has them; ``clip_seconds`` (``crop='clip'``).
+    where the annotation has them; ``clip_spans`` or ``clip_seconds``
+    (``crop='clip'``).
 
     Added keys: ``waveform`` (float32 of shape ``(L,)``, about -1 to 1),
     ``sample_rate`` (Hz).
@@ -42,20 +70,27 @@ class LoadAudioSegment(BaseTransform):
             with librosa.
         crop: ``'entry'`` reads the annotated ``start`` to ``stop`` (the whole
             file without them), ``'clip'`` the seconds that the video list
-            sampled, counted from the start of the file as the video's are,
+            sampled, counted from second 0 of the file as the video's are,
             ``'none'`` the whole file.
-        channel: ``'first'`` channel or ``'mean'`` of all.
+        channel: ``'mean'`` of all channels or the ``'first'`` one, as in the
+            published code.
         clip_fps: Frame rate that turns the sampled frame numbers into seconds
-            for ``crop='clip'``. ``None`` takes the video's own; the published
-            HAC code has 24 written into it.
-        on_empty: ``'zeros'`` or ``'raise'`` for an empty segment.
+            for ``crop='clip'``. ``None`` takes the video's own time stamps;
+            the published HAC code has 24 written into it.
+        on_empty: ``'zeros'`` or ``'raise'`` for a clip without sound.
+        on_silence: ``'raise'`` or ``'keep'`` for a sample without sound.
+        on_loop: What is heard of a video that is shorter than the clip and
+            repeats: ``'follow'`` hears what is seen, again and again;
+            ``'published'`` once, from the first to the last picture, which is
+            nothing where the clip ends on the picture it began with.
 
     Raises:
         ValueError: If an option is unknown, or ``crop='clip'`` finds nothing
             that was sampled before.
 
     Example:
-        >>> results = dict(waveform=np.ones(32000), sample_rate=16000)
+        >>> wave = np.random.default_rng(0).uniform(-1, 1, 32000)
+        >>> results = dict(waveform=wave, sample_rate=16000)
         >>> results.update(clip_seconds=(0.5, 1.25))
         >>> LoadAudioSegment(crop='clip')(results)['waveform'].shape
         (12000,)
@@ -65,72 +100,118 @@ class LoadAudioSegment(BaseTransform):
 
     def __init__(
         self,
-        sample_rate: int = 16000,
+        sample_rate: int = SAMPLE_RATE,
         crop: str = 'entry',
-        channel: str = 'first',
+        channel: str = 'mean',
         clip_fps: float | None = None,
         on_empty: str = 'zeros',
+        on_silence: str = 'raise',
+        on_loop: str = 'follow',
     ) -> None:
-        for name, value, known in (
-            ('crop', crop, _CROPS),
-            ('channel', channel, _CHANNELS),
-            ('on_empty', on_empty, _ON_EMPTY),
-        ):
-            if value not in known:
+        self.crop = crop
+        self.channel = channel
+        self.on_empty = on_empty
+        self.on_silence = on_silence
+        self.on_loop = on_loop
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
                 raise ValueError(
-                    f'{name} must be one of {known}, got {value!r}'
+                    f'{name} must be one of {known}, '
+                    f'got {getattr(self, name)!r}'
                 )
         for name, rate in (
             ('sample_rate', sample_rate),
             ('clip_fps', clip_fps),
         ):
-            if rate is not None and rate <= 0:
+            if rate is not None and not rate > 0:
                 raise ValueError(f'{name} must be > 0, got {rate}')
         self.sample_rate = sample_rate
-        self.crop = crop
-        self.channel = channel
         self.clip_fps = clip_fps
-        self.on_empty = on_empty
+        self._named: set[str] = set()
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the waveform to ``results``."""
-        start, stop = self._segment(results)
-        name = results.get('filename', 'the waveform')
-        if 'waveform' in results:
-            rate = results['sample_rate']
-            wave = np.asarray(results['waveform'], np.float32)
-            first, last = _sample_range(start, stop, rate, len(wave))
-            wave = wave[first:last].reshape(last - first, -1)
-        else:
-            wave, rate = _read_segment(name, start, stop)
-        if not len(wave) and self.on_empty == 'raise':
-            raise OSError(
-                f'{name} holds no sound from {start} to {stop} s; '
-                "on_empty='zeros' takes silence instead"
-            )
-        mono = wave[:, 0] if self.channel == 'first' else wave.mean(axis=1)
-        if rate != self.sample_rate and len(mono):
-            import librosa
-
-            mono = librosa.resample(
-                mono, orig_sr=rate, target_sr=self.sample_rate
-            )
-        results['waveform'] = np.ascontiguousarray(mono, np.float32)
+        name = str(results.get('filename', 'the waveform'))
+        spans = self._spans(results)
+        read = [self._read(results, name, *span) for span in spans]
+        rate = read[0][1]
+        wave = np.concatenate([part for part, _ in read])
+        if is_constant(wave):
+            self._check_silence(results, name, wave, spans)
+        wave = resample(wave, rate, self.sample_rate, name)
+        results['waveform'] = np.ascontiguousarray(wave, np.float32)
         results['sample_rate'] = self.sample_rate
         return results
 
-    def _segment(self, results: dict[str, Any]) -> tuple[float, float | None]:
-        """Seconds to read; a stop of ``None`` is the end of the file."""
+    def _read(
+        self, results: Mapping[str, Any], name: str, start: Any, stop: Any
+    ) -> tuple[np.ndarray, float]:
+        """Waveform ``(L,)`` between two seconds, and its rate."""
+        if 'waveform' not in results:
+            return read_segment(name, start, stop, self.channel)
+        rate = results['sample_rate']
+        check_sample_rate(rate, name)
+        wave = np.asarray(results['waveform'], np.float32)
+        first, last = sample_range(start, stop, rate, len(wave), name)
+        if first == last:
+            return np.zeros(0, np.float32), rate
+        mixer = Mixer(self.channel, name)
+        wave = mixer.mix(wave[first:last].reshape(last - first, -1))
+        mixer.check()
+        return wave, rate
+
+    def _check_silence(
+        self,
+        results: Mapping[str, Any],
+        name: str,
+        wave: np.ndarray,
+        spans: Sequence[Span],
+    ) -> None:
+        """Decide about a clip that is empty or constant."""
+        whole = self._sample_span(results)
+        if 'waveform' in results:
+            is_silent = is_constant(self._read(results, name, *whole)[0])
+        else:
+            is_silent = is_sound_constant(name, *whole, self.channel)
+        what = f'{name} holds no sound from {whole[0] or 0} s to ' + (
+            'its end' if whole[1] is None else f'{whole[1]} s'
+        )
+        if is_silent and self.on_silence == 'raise':
+            raise WaveformError(
+                f'{what}: it is empty, or constant throughout; '
+                "on_silence='keep' of LoadAudioSegment takes it as silence"
+            )
+        if is_silent and name not in self._named:
+            self._named.add(name)
+            print_log(
+                f"{what}: taken as silence (on_silence='keep')",
+                logger='current',
+                level=logging.WARNING,
+            )
+        if not len(wave) and self.on_empty == 'raise':
+            raise WaveformError(
+                f'{name} holds no sound in the clip {list(spans)} s; '
+                "on_empty='zeros' takes silence instead"
+            )
+
+    def _sample_span(self, results: Mapping[str, Any]) -> Span:
+        """Seconds of the whole sample; a stop of None is the end."""
         if self.crop == 'none':
-            return 0.0, None
-        if self.crop == 'entry':
-            return results.get('start') or 0.0, results.get('stop')
+            return None, None
+        return results.get('start'), results.get('stop')
+
+    def _spans(self, results: Mapping[str, Any]) -> Sequence[Span]:
+        """Seconds to read, in the order in which they are heard."""
+        if self.crop != 'clip':
+            return [self._sample_span(results)]
         if self.clip_fps is not None and 'clip_frames' in results:
             first, last = results['clip_frames']
-            return first / self.clip_fps, last / self.clip_fps
+            return [(first / self.clip_fps, last / self.clip_fps)]
         if self.clip_fps is None and 'clip_seconds' in results:
-            start, stop = results['clip_seconds']
-            return start, stop
+            seconds = results['clip_seconds']
+            is_followed = self.on_loop == 'follow'
+            spans = results.get('clip_spans') if is_followed else None
+            return list(spans or [seconds])
         raise ValueError(
             "crop='clip' needs the seconds that an earlier modality sampled, "
             f'got a sample with {sorted(results)}; put the video list before '
@@ -142,32 +223,47 @@ class LoadAudioSegment(BaseTransform):
         return (
             f'{type(self).__name__}(sample_rate={self.sample_rate}, '
             f'crop={self.crop!r}, channel={self.channel!r}, '
-            f'clip_fps={self.clip_fps}, on_empty={self.on_empty!r})'
+            f'clip_fps={self.clip_fps}, on_empty={self.on_empty!r}, '
+            f'on_silence={self.on_silence!r}, on_loop={self.on_loop!r})'
         )
 
 
-def _sample_range(
-    start: float, stop: float | None, rate: float, length: int
-) -> tuple[int, int]:
-    first = min(max(round(start * rate), 0), length)
-    last = length if stop is None else min(round(stop * rate), length)
-    return first, max(first, last)
+def resample(
+    wave: np.ndarray, rate: float, wanted: float, name: str
+) -> np.ndarray:
+    """Bring a waveform to another rate.
 
+    Args:
+        wave: Shape ``(L,)``.
+        rate: Its rate in Hz.
+        wanted: Rate of the result in Hz.
+        name: File, for the message.
 
-def _read_segment(
-    path: str, start: float, stop: float | None
-) -> tuple[np.ndarray, int]:
-    check_media_file(path)
+    Returns:
+        Waveform of shape ``(ceil(L * wanted / rate),)``; the same if the
+        rates are, or if it is empty.
+
+    Raises:
+        WaveformError: If the result is longer than what is held at once, or
+            cannot be computed.
+
+    Example:
+        >>> resample(np.zeros(44100, np.float32), 44100, 16000, 'a').shape
+        (16000,)
+    """
+    if rate == wanted or not len(wave):
+        return wave
+    if len(wave) * wanted / rate > MAX_SAMPLES:
+        raise WaveformError(
+            f'{name}: {len(wave) / rate:.0f} s are too long to be held at '
+            f'{wanted} Hz (at most {MAX_SAMPLES} samples); name a segment by '
+            'start and stop in the annotation'
+        )
+    import librosa
+
     try:
-        with soundfile.SoundFile(path) as file:
-            first, last = _sample_range(
-                start, stop, file.samplerate, file.frames
-            )
-            file.seek(first)
-            wave = file.read(last - first, dtype='float32', always_2d=True)
-            return wave, file.samplerate
-    except soundfile.LibsndfileError as error:
-        raise OSError(
-            f'{path} cannot be read as sound ({error}); fetch or extract it '
-            "again, or let the dataset skip it with on_error='skip'"
+        return librosa.resample(wave, orig_sr=rate, target_sr=wanted)
+    except (librosa.LibrosaError, ValueError) as error:
+        raise WaveformError(
+            f'{name} cannot be brought from {rate} to {wanted} Hz ({error})'
         ) from error

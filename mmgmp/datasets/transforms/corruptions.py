@@ -150,7 +150,7 @@ class CorruptedPipeline(BaseTransform):
     Each corruption acts on frames or sound as soon as the modality's list has
     decoded them, before anything is resized, cropped or transformed. So any
     test pipeline can be evaluated on damaged data without being rewritten
-    (``configs/robustness``).
+    (``protocol.corruption``).
 
     Required keys: those of ``transforms``, and ``sample_id``.
 
@@ -167,11 +167,12 @@ class CorruptedPipeline(BaseTransform):
         ...     [dict(type='MultiModalPipeline',
         ...           audio=[dict(type='LoadAudioSegment')])],
         ...     dict(audio=dict(type='CorruptAudio', kind='noise')))
-        >>> entry = dict(waveform=np.ones(8), sample_rate=16000)
+        >>> wave = np.linspace(0.1, 0.5, 8)
+        >>> entry = dict(waveform=wave, sample_rate=16000)
         >>> results = pipeline(dict(
         ...     modalities=('audio',), sources=dict(audio=entry),
         ...     sample_id='human/a'))
-        >>> bool((results['audio']['waveform'] == 1).all())
+        >>> bool((results['audio']['waveform'] == wave).any())
         False
     """
 

@@ -8,15 +8,14 @@ import mmcv
 import numpy as np
 from mmcv.transforms import BaseTransform
 
-from mmgmp.datasets.transforms.frame_index import (
-    check_media_file,
-    read_frame_index,
-)
+from mmgmp.datasets.transforms.clip_times import add_times
+from mmgmp.datasets.transforms.frame_index import read_frame_index
 from mmgmp.datasets.transforms.pyav_seek import (
     PyAVSeekDecode,
     PyAVSeekInit,
     decode_frames,
 )
+from mmgmp.datasets.transforms.video_file import check_media_file
 from mmgmp.registry import TRANSFORMS
 
 _COMPONENTS = ('path_x', 'path_y')
@@ -132,6 +131,7 @@ class PyAVSeekFlowDecode(PyAVSeekDecode):
     Args:
         thread_type: See :class:`PyAVSeekDecode`.
         thread_count: See :class:`PyAVSeekDecode`.
+        rotate: See :class:`PyAVSeekDecode`.
 
     Example:
         >>> results = dict(array=np.zeros((9, 4, 4, 2), np.uint8),
@@ -157,7 +157,11 @@ class PyAVSeekFlowDecode(PyAVSeekDecode):
         else:
             for key in _COMPONENTS:
                 frames, count = decode_frames(
-                    results[key], numbers, self.thread_type, self.thread_count
+                    results[key],
+                    numbers,
+                    self.thread_type,
+                    self.thread_count,
+                    self.rotate,
                 )
                 decoded += count
                 components.append(
@@ -171,6 +175,9 @@ class PyAVSeekFlowDecode(PyAVSeekDecode):
         ]
         _set_images(results, images)
         results['decoded_frames'] = decoded
+        if 'array' not in results:
+            results.setdefault('filename', results['path_x'])
+        add_times(results)
         return results
 
 

@@ -1,102 +1,138 @@
-"""Which timestamp belongs to which frame number of a video file."""
+"""When each picture of a video file is shown."""
 
 from __future__ import annotations
 
+import logging
 import os
-from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
-from typing import Any
 
-import av
+import numpy as np
+from mmengine.logging import print_log
+
+from mmgmp.datasets.transforms.time_stamps import (
+    from_packets,
+    from_pictures,
+    from_table,
+    has_even_table,
+    mean_rate,
+    stated_rate,
+)
+from mmgmp.datasets.transforms.video_file import check_media_file, open_video
+
+# Annotations round to milliseconds, and so do the time stamps of Matroska.
+_ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
 class FrameIndex:
-    """Frame numbers and presentation timestamps of one video file.
+    """Number and presentation time of the pictures of one video file.
+
+    Second 0 is that of :func:`~mmgmp.datasets.media_clock.clock_zero`, so
+    that times of pictures and of sound from one file can be compared.
 
     Args:
-        pts: Timestamp of every frame in display order, in units of
-            ``time_base``: a ``range`` if they are evenly spaced, an array if
-            not, ``None`` if the file gives none that can be used (its frames
-            can then only be counted from the start).
-        total_frames: Number of frames, > 0.
-        fps: Frames per second, > 0.
+        pts: Time stamp of every picture in the order shown, in units of
+            ``time_base``: a ``range`` if they are evenly spaced.
+        fps: Pictures per second on average, > 0.
         shape: Height and width in pixels, as stored.
         time_base: Seconds per unit of ``pts``.
+        zero: Second of the time stamps that is second 0 of the file.
+        is_counted: Whether pictures are found only by counting from the
+            start, since the file's time stamps do not name them.
 
     Example:
-        >>> index = FrameIndex(range(0, 80, 8), 10, 25.0, (64, 64), 1 / 200)
-        >>> index.number_of(16), index.number_of(17)
-        (2, None)
+        >>> index = FrameIndex(range(0, 80, 8), 25.0, (64, 64), 1 / 200)
+        >>> index.total_frames, index.number_of(16), index.number_of(17)
+        (10, 2, None)
+        >>> index.seconds(2), index.between(0.1, 0.2)
+        (0.08, (3, 5))
     """
 
-    pts: Sequence[int] | None
-    total_frames: int
+    pts: Sequence[int]
     fps: float
     shape: tuple[int, int]
     time_base: float
+    zero: float = 0.0
+    is_counted: bool = False
+
+    @property
+    def total_frames(self) -> int:
+        """Number of pictures, > 0."""
+        return len(self.pts)
+
+    @property
+    def end(self) -> float:
+        """Second at which the last picture ends."""
+        return self.end_of(self.total_frames - 1)
+
+    def seconds(self, number: int) -> float:
+        """Return when a picture is shown, in seconds."""
+        return self.pts[number] * self.time_base - self.zero
+
+    def end_of(self, number: int) -> float:
+        """Return when a picture ends, in seconds: where the next one begins.
+
+        The last one lasts as long as most of the others.
+        """
+        if number + 1 < self.total_frames:
+            return self.seconds(number + 1)
+        step = 1 / self.fps
+        if self.total_frames > 1:
+            step = float(np.median(np.diff(self.pts))) * self.time_base
+        return self.seconds(number) + step
+
+    def times(self, numbers: Iterable[int]) -> np.ndarray:
+        """Return when pictures are shown, in seconds, as float64."""
+        return np.array([self.seconds(int(number)) for number in numbers])
 
     def number_of(self, pts: int | None) -> int | None:
-        """Return the frame number of a timestamp, ``None`` if unknown."""
-        if self.pts is None or pts is None:
+        """Return the number of the picture of a time stamp, None if none."""
+        if self.is_counted or pts is None:
             return None
         number = bisect_left(self.pts, pts)
         found = number < len(self.pts) and self.pts[number] == pts
         return number if found else None
 
+    def between(self, start: float, stop: float | None) -> tuple[int, int]:
+        """Return the numbers of the pictures that a segment shows.
 
-@contextmanager
-def open_video(path: str) -> Iterator[tuple[Any, Any]]:
-    """Open a file, give its container and first video stream, close it.
+        Args:
+            start: First second.
+            stop: Second behind the segment; None is the end of the file.
 
-    Args:
-        path: Video file that FFmpeg can read.
+        Returns:
+            The first number and the one behind the last: the pictures that
+            appear within ``[start, stop)``; the one that is still shown at
+            ``start`` where none does; the same number twice where the file
+            shows nothing then.
+        """
+        first = self._before(start - _ROUNDING)
+        last = self.total_frames
+        if stop is not None:
+            last = self._before(stop - _ROUNDING)
+        if last <= first and start < self.end:
+            # None appears, so the one before stays: number -1 is no picture.
+            last = self._before(start + _ROUNDING)
+            first = max(last - 1, 0)
+        return first, max(first, last)
 
-    Yields:
-        The PyAV container and its first video stream.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        OSError: If the file has no video or cannot be read, also where that
-            shows only while the caller decodes.
-    """
-    check_media_file(path)
-    try:
-        with av.open(path) as container:
-            if not container.streams.video:
-                raise OSError(f'{path} holds no video stream')
-            yield container, container.streams.video[0]
-    except av.FFmpegError as error:
-        raise OSError(
-            f'{path} cannot be decoded ({error}); fetch or convert the file '
-            f"again, or let the dataset skip it with on_error='skip'"
-        ) from error
-
-
-def check_media_file(path: str) -> None:
-    """Raise :class:`FileNotFoundError` unless ``path`` is there.
-
-    Args:
-        path: Media file of a sample.
-    """
-    if not os.path.exists(path):
-        raise FileNotFoundError(
-            f'{path}: no such file; check data_root, and that every step of '
-            'data_prep/<corpus>/README.md was run for this corpus'
-        )
+    def _before(self, seconds: float) -> int:
+        """Number of pictures that appear before a second."""
+        wanted = (seconds + self.zero) / self.time_base
+        return bisect_left(self.pts, wanted)
 
 
 def read_frame_index(path: str) -> FrameIndex:
-    """Read the frame index of a video file without decoding it.
+    """Read the frame index of a video file.
 
-    MP4 and MOV files carry a table of their frames in the header. Other files
-    are walked through packet by packet, which reads them but decodes nothing.
-    The result is remembered until the file changes.
+    MP4 and MOV files carry a table of their frames in the header. Matroska,
+    MPEG-TS and the like are walked through packet by packet, which reads them
+    but decodes nothing. A file whose container does not tell when its
+    pictures are shown is decoded once. The result is remembered until the
+    file changes.
 
     Args:
         path: Video file.
@@ -117,47 +153,30 @@ def read_frame_index(path: str) -> FrameIndex:
 def _read_cached(path: str, modified: int, size: int) -> FrameIndex:
     del modified, size  # only there to tell a changed file
     with open_video(path) as (container, stream):
-        pts: Sequence[int] | None = _even_timestamps(container, stream)
-        count = stream.frames
-        if pts is None:
-            pts, count = _packet_timestamps(container, stream)
-        if count < 1:
-            raise OSError(f'{path} holds no video frame')
-        rate = stream.average_rate or stream.guessed_rate
-        time_base = float(stream.time_base)
-        if isinstance(pts, range):
-            fps = 1 / (pts.step * time_base)
-        elif rate:
-            fps = float(rate)
-        else:
-            raise OSError(f'{path} states no frame rate')
+        is_even = has_even_table(container, stream)
+        read = from_table if is_even else from_packets
+        stamps = read(container, stream)
         shape = (stream.codec_context.height, stream.codec_context.width)
-    return FrameIndex(pts, count, fps, shape, time_base)
-
-
-def _even_timestamps(container: Any, stream: Any) -> range | None:
-    """Timestamps from the header, if it lists evenly spaced frames."""
-    entries = getattr(stream, 'index_entries', ())
-    is_listed = 'mov' in container.format.name and stream.frames > 1
-    if not is_listed or len(entries) != stream.frames:
-        return None
-    if stream.start_time is None or any(e.is_discard for e in entries):
-        return None
-    steps = {b.timestamp - a.timestamp for a, b in pairwise(entries)}
-    if len(steps) != 1 or (step := steps.pop()) < 1:
-        return None
-    start = stream.start_time
-    return range(start, start + step * stream.frames, step)
-
-
-def _packet_timestamps(
-    container: Any, stream: Any
-) -> tuple[Sequence[int] | None, int]:
-    times = [
-        packet.pts
-        for packet in container.demux(stream)
-        if packet.size and not packet.is_discard
-    ]
-    if None in times or len(set(times)) != len(times):
-        return None, len(times)
-    return array('q', sorted(times)), len(times)
+        stated = stated_rate(stream)
+        kind = container.format.name
+    if stamps is None and is_even:
+        with open_video(path) as (container, stream):
+            stamps = from_packets(container, stream)
+    if stamps is None:
+        with open_video(path) as (container, stream):
+            stamps = from_pictures(container, stream)
+    if stamps is not None and not len(stamps.pts):
+        raise OSError(f'{path} holds no video frame')
+    fps = None if stamps is None else mean_rate(stamps, stated)
+    if stamps is None or fps is None:
+        raise OSError(f'{path} states no frame rate')
+    if stamps.is_counted:
+        print_log(
+            f'{path}: {kind} does not tell when these pictures are shown, so '
+            'they are counted and every clip is decoded from the start; '
+            'convert the file to MP4 if that is slow',
+            logger='current',
+            level=logging.WARNING,
+        )
+    pts, time_base, zero, is_counted = stamps
+    return FrameIndex(pts, fps, shape, time_base, zero, is_counted)

@@ -8,6 +8,7 @@ from typing import Any
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import Compose
 
+from mmgmp.datasets.transforms.clip_times import sampled_seconds
 from mmgmp.registry import TRANSFORMS
 
 # What MMAction2's transforms expect under `modality`; any other is images.
@@ -20,10 +21,13 @@ class MultiModalPipeline(BaseTransform):
 
     MMAction2's transforms then work unchanged, and two modalities cannot
     overwrite each other's ``imgs`` or ``start_index``. Modalities run in the
-    order in which their lists are given. What the first one sampled, from
-    ``frame_inds[0]`` to ``frame_inds[-1]``, is offered to those after it as
-    ``clip_frames`` and, if the frame rate is known (``fps`` or ``avg_fps``),
-    as ``clip_seconds`` from the start of the file.
+    order in which their lists are given. What the first one sampled is
+    offered to those after it: ``clip_frames``, its first and last number;
+    ``clip_seconds``, when these two are shown on the clock of the file; and
+    ``clip_spans``, ``(start, stop)`` pairs of seconds in viewing order, more
+    than one where a short video is looped. The seconds of frames from an
+    array or a folder are number / ``fps`` (or ``avg_fps``); without a rate
+    they are not offered.
 
     A list starts from the annotation entry of its modality plus
     ``filename`` (from ``path``), ``modality``, ``start_index`` and ``label``;
@@ -52,7 +56,7 @@ class MultiModalPipeline(BaseTransform):
         ...     video=[dict(type='PyAVSeekInit')],
         ...     audio=[dict(type='LoadAudioSegment')],
         ... )
-        >>> entry = dict(waveform=np.zeros(8000), sample_rate=16000)
+        >>> entry = dict(waveform=np.sin(np.arange(8000)), sample_rate=16000)
         >>> results = dict(modalities=('audio',), sources=dict(audio=entry))
         >>> pipeline(results)['audio']['waveform'].shape
         (8000,)
@@ -90,7 +94,7 @@ class MultiModalPipeline(BaseTransform):
             if output is None:
                 return None
             outputs[name] = output
-            clip = clip or _sampled_clip(output)
+            clip = clip or sampled_seconds(output)
         return {**results, **outputs}
 
     def __repr__(self) -> str:
@@ -145,15 +149,3 @@ def _start(name: str, results: Mapping[str, Any]) -> dict[str, Any]:
     if 'label' in results:
         start['label'] = results['label']
     return start
-
-
-def _sampled_clip(output: Mapping[str, Any]) -> dict[str, Any]:
-    if 'frame_inds' not in output:
-        return {}
-    frame_inds = output['frame_inds'].reshape(-1)
-    first, last = int(frame_inds[0]), int(frame_inds[-1])
-    clip: dict[str, Any] = {'clip_frames': (first, last)}
-    fps = output.get('fps') or output.get('avg_fps')
-    if fps:
-        clip['clip_seconds'] = (first / fps, last / fps)
-    return clip

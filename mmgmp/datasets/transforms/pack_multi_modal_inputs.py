@@ -19,12 +19,14 @@ class PackMultiModalInputs(BaseTransform):
     """Pack one tensor per modality and one data sample.
 
     Required keys: ``modalities``, and per modality a dict that holds one of
-    ``array_keys``; ``label`` and ``domain_label`` if there are any.
+    ``array_keys``; ``label`` and ``domain_label`` if there are any;
+    ``missing_modalities``, which get a tensor without elements.
 
     Returns ``inputs``, a dict of tensors by modality (video keeps its uint8:
     the data preprocessor normalises), and ``data_samples``, an
     ``ActionDataSample`` with ``gt_label`` and ``domain_label`` (both int64 of
-    shape ``(1,)``) and the meta keys.
+    shape ``(1,)``), the meta keys, and ``missing_modalities`` if there are
+    some.
 
     Args:
         meta_keys: Keys of the sample kept as its meta information.
@@ -59,6 +61,8 @@ class PackMultiModalInputs(BaseTransform):
             name: self._tensor(name, results[name])
             for name in results['modalities']
         }
+        missing = tuple(results.get('missing_modalities', ()))
+        inputs.update({name: torch.empty(0) for name in missing})
         sample = ActionDataSample()
         if 'label' in results:
             sample.set_gt_label(results['label'])
@@ -68,6 +72,8 @@ class PackMultiModalInputs(BaseTransform):
         sample.set_metainfo(
             {key: results[key] for key in self.meta_keys if key in results}
         )
+        if missing:
+            sample.set_metainfo({'missing_modalities': missing})
         return {'inputs': inputs, 'data_samples': sample}
 
     def _tensor(self, name: str, output: Mapping[str, Any]) -> Tensor:

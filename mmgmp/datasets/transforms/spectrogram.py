@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from mmcv.transforms import BaseTransform
 
+from mmgmp.datasets.waveform_checks import check_finite
 from mmgmp.registry import TRANSFORMS
 
 
@@ -65,7 +66,9 @@ class _Spectrogram(BaseTransform):
 
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add ``audios``, float32 of shape ``(1, F, T')``, to ``results``."""
-        waveform = fit_length(results['waveform'], self.num_samples)
+        waveform = results['waveform']
+        check_finite(waveform, str(results.get('filename', 'the waveform')))
+        waveform = fit_length(waveform, self.num_samples)
         waveform = np.clip(waveform.astype(np.float64), -1, 1)
         power = self.power(waveform, results['sample_rate'])
         spectrogram = standardise(np.log(power + self.log_eps))
@@ -97,6 +100,7 @@ class LogSpectrogram(_Spectrogram):
         log_eps: Added to the power before the logarithm, > 0.
 
     Raises:
+        OSError: If a sample is NaN or infinite.
         ValueError: If the window does not fit or the overlap is no overlap.
 
     Example:
@@ -162,6 +166,7 @@ class LogMelSpectrogram(_Spectrogram):
         log_eps: Added to the power before the logarithm, > 0.
 
     Raises:
+        OSError: If a sample is NaN or infinite.
         ValueError: If the window does not fit.
 
     Example:

@@ -6,6 +6,7 @@ from mmgmp.engine.hooks.drb_hook import DRBHook
 from mmgmp.engine.hooks.exact_resume_hook import ExactResumeHook
 from mmgmp.engine.hooks.grad_blending_hook import GradBlendingHook
 from mmgmp.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
+from mmgmp.engine.hooks.settings_check_hook import SettingsCheckHook
 from mmgmp.engine.hooks.task_gradient_hook import TaskGradientHook
 from mmgmp.engine.hooks.teacher_hook import TeacherHook
 
@@ -14,6 +15,7 @@ __all__ = [
     'ExactResumeHook',
     'GradBlendingHook',
     'SafeCheckpointHook',
+    'SettingsCheckHook',
     'TaskGradientHook',
     'TeacherHook',
 ]

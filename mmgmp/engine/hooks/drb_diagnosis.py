@@ -13,6 +13,8 @@ from mmengine.runner import Runner
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mmgmp.structures import read_presence
+
 Features = dict[str, NDArray[np.float64]]
 
 
@@ -89,12 +91,21 @@ def collect_features(
     Returns:
         ``(N, D_m)`` per modality and ``(N,)``; None on all ranks but 0, where
         they are collected.
+
+    Raises:
+        ValueError: If a sample lacks a modality.
     """
     was_training = model.training
     model.eval()
     rows = []
     for data in dataloader:
         data = model.data_preprocessor(data, False)
+        if missing := sorted(read_presence(data['inputs'])):
+            raise ValueError(
+                'DRBHook measures every modality on every sample, got samples '
+                f"without {missing}; set the dataset's on_missing='raise' or "
+                'drop the hook'
+            )
         outputs = {
             m: x.double().cpu()
             for m, x in model.encode(data['inputs']).items()

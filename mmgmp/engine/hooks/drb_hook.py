@@ -154,11 +154,11 @@ class DRBHook(Hook):
                 'or start with load_from'
             )
         else:
-            self.done = self._restored['done']
+            self.done = int(self._restored['done'])
             # Checkpoints of before this was kept: one every interval.
             last = self.done * self.interval if self.done else -1
             self._last_epoch = self._restored.get('last_epoch', last)
-            self._initial = self._restored['initial']
+            self._initial = _fitting(self._restored, _parameters(model))
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Act after the epoch before, which has been validated by now.
@@ -318,3 +318,20 @@ def _parameters(model: Any) -> Mapping[str, Sequence[torch.nn.Parameter]]:
         model.trainable_encoder_parameters()
     )
     return parameters
+
+
+def _fitting(
+    restored: Mapping[str, Any],
+    parameters: Mapping[str, Sequence[torch.nn.Parameter]],
+) -> dict[str, list[Tensor]]:
+    """Initial weights of a checkpoint, if they are those of this model."""
+    initial: dict[str, list[Tensor]] = restored['initial']
+    found = {m: [tuple(p.shape) for p in ps] for m, ps in initial.items()}
+    wanted = {m: [tuple(p.shape) for p in ps] for m, ps in parameters.items()}
+    if found != wanted:
+        raise ValueError(
+            'DRBHook needs the weights that training started from for '
+            f'encoders {sorted(wanted)}, got others for {sorted(found)}; '
+            'resume with the model and frozen_stages of the checkpoint'
+        )
+    return initial

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
 
 from mmgmp.registry import HOOKS
 from mmgmp.utils import draft_files
-
-# What zipfile raises, depending on which byte is wrong: also for a header
-# that asks for a password, another compression or another alphabet.
-_DAMAGE = (
-    EOFError,
-    OSError,
-    RuntimeError,
-    ValueError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+from mmgmp.utils.checkpoint_files import check_checkpoint, is_intact
+from mmgmp.utils.compat import drop_config_text
+from mmgmp.utils.config_data import CONFIG_KEY, config_to_text
+from mmgmp.utils.folder_lock import claim_folder, release_folder
 
 
 class AtomicBackend(LocalBackend):
@@ -60,25 +49,6 @@ class AtomicBackend(LocalBackend):
 register_backend('atomic', AtomicBackend, force=True)
 
 
-def is_intact(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file is a complete, undamaged checkpoint.
-
-    Reads it once and compares the checksums in it; loads nothing.
-
-    Args:
-        path: What ``torch.save`` has written.
-
-    Example:
-        >>> is_intact('/no/such/file.pth')
-        False
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except _DAMAGE:
-        return False
-
-
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
     """MMEngine's ``CheckpointHook``, with the last checkpoint always whole.
@@ -87,15 +57,23 @@ class SafeCheckpointHook(CheckpointHook):
       when it is complete.
     - Outdated checkpoints are removed after the new one is there, not
       before.
-    - ``--resume`` looks whether the last checkpoint is intact; if not, it
-      says so and takes the newest one before it that is.
+    - ``--resume`` looks whether the last checkpoint can be loaded; if not,
+      it says so and takes the newest one before it that can.
+    - One training at a time works in a work directory; a second one is
+      refused. Testing in it is allowed, for it writes other files.
+    - Each checkpoint holds the config as JSON in ``meta['config_json']``,
+      for inference. MMEngine's own copy is Python source and stays as it is;
+      nothing here executes it.
+    - What a resumed checkpoint says about other files counts in this run's
+      folder only, so that nothing elsewhere is deleted.
 
     Args:
         backend_args: As in ``CheckpointHook``; None writes as said above.
         **kwargs: Arguments of ``CheckpointHook``.
 
     Raises:
-        RuntimeError: If the checkpoint that ``--resume`` names is damaged.
+        OSError: If the checkpoint that ``--resume`` names is damaged.
+        RuntimeError: If another process trains in the work directory.
 
     Example:
         >>> hook = dict(type='SafeCheckpointHook', interval=1)
@@ -115,12 +93,17 @@ class SafeCheckpointHook(CheckpointHook):
             backend_args = dict(backend='atomic')
         super().__init__(*args, backend_args=backend_args, **kwargs)
 
+    # -- the run ----------------------------------------------------------
+
     def before_run(self, runner: Runner) -> None:
-        """Point a resuming run at a checkpoint that can be loaded.
+        """Claim the work directory, and find a checkpoint to resume from.
 
         Args:
             runner: Runner, about to look for its checkpoint.
         """
+        if not isinstance(runner._train_loop, BaseLoop):
+            return
+        self._claim(runner)
         if not runner._resume:
             return
         if runner._load_from is None:
@@ -129,6 +112,88 @@ class SafeCheckpointHook(CheckpointHook):
             barrier()
         elif Path(runner._load_from).is_file():
             self._check_named(Path(runner._load_from))
+
+    def before_train(self, runner: Runner) -> None:
+        """Take over what a resumed checkpoint says about checkpoints.
+
+        Args:
+            runner: Runner of the training.
+        """
+        hub = runner.message_hub
+        kept = hub.runtime_info.get('keep_ckpt_ids')
+        if kept is not None:
+            is_list = isinstance(kept, list)
+            steps = [k for k in kept if type(k) is int] if is_list else []
+            hub.update_info('keep_ckpt_ids', steps)
+        super().before_train(runner)
+        self.best_ckpt_path = self._here(getattr(self, 'best_ckpt_path', None))
+        for key, path in getattr(self, 'best_ckpt_path_dict', {}).items():
+            self.best_ckpt_path_dict[key] = self._here(path)
+        last = self._here(hub.runtime_info.get('last_ckpt'))
+        if runner.iter > 0 and last and self.file_backend.isfile(last):
+            # MMEngine forgets it, and then does not write the last
+            # checkpoint again after a validation that found a better model.
+            self.last_ckpt = last
+
+    def after_run(self, runner: Runner) -> None:
+        """Give the work directory up.
+
+        Args:
+            runner: Runner of the training.
+        """
+        release_folder(runner.work_dir)
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Add the config as data.
+
+        Args:
+            runner: Runner of the training.
+            checkpoint: What is about to be written.
+        """
+        try:
+            text = config_to_text(runner.cfg.to_dict())
+        except TypeError as error:
+            runner.logger.warning(
+                'The checkpoint does not hold its config as data, so that '
+                f'inference needs the config file: {error}, where JSON has '
+                'strings, numbers, lists and dicts'
+            )
+            return
+        checkpoint['meta'][CONFIG_KEY] = text
+
+    def after_load_checkpoint(
+        self,
+        runner: Runner,  # noqa: ARG002
+        checkpoint: dict,
+    ) -> None:
+        """Take out what MMEngine would execute, also of remote files.
+
+        Args:
+            runner: Not used.
+            checkpoint: What was read.
+        """
+        drop_config_text(checkpoint)
+
+    # -- parts ------------------------------------------------------------
+
+    def _claim(self, runner: Runner) -> None:
+        problems: list[str | None] = [None]
+        if is_main_process():
+            try:
+                claim_folder(runner.work_dir)
+            except RuntimeError as error:
+                problems = [str(error)]
+        broadcast_object_list(problems)
+        if problems[0] is not None:
+            raise RuntimeError(problems[0])
+
+    def _here(self, path: Any) -> str | None:
+        """Where a checkpoint of that name is in this run's folder."""
+        name = os.path.basename(path) if isinstance(path, str) else ''
+        if name in ('', '.', '..'):
+            return None
+        here: str = self.file_backend.join_path(self.out_dir, name)
+        return here
 
     def _repair(self, work_dir: Path) -> None:
         pointer = work_dir / 'last_checkpoint'
@@ -161,14 +226,12 @@ class SafeCheckpointHook(CheckpointHook):
         )
 
     def _check_named(self, path: Path) -> None:
-        if is_intact(path):
-            return
-        found = self._newest_intact(path.parent)
-        raise RuntimeError(
-            f'resume must name an intact checkpoint, got {path}, which is '
-            'damaged; '
-            + ('there is no other' if found is None else f'resume {found}')
-        )
+        try:
+            check_checkpoint(path)
+        except OSError as error:
+            found = self._newest_intact(path.parent)
+            other = 'there is no other' if found is None else f'resume {found}'
+            raise OSError(f'resume: {error}; {other}') from error
 
     def _newest_intact(self, folder: Path) -> Path | None:
         newest_first = sorted(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from mmengine.utils import get_object_from_string
 from numpy.typing import NDArray
 
 from mmgmp.registry import HOOKS
-from mmgmp.utils import log_names
+from mmgmp.utils import draft_files, log_names
 
 # Not below 'train/', so that it stays out of the log lines; it is a scalar of
-# the message hub, so that it is in the checkpoint.
+# the message hub, so that it is in the checkpoint. So are the names.
 _ITERATION = 'task_gradients/iteration'
+_NAMES = 'task_gradients/names'
 _PER_ITERATION = (log_names.DOMAIN_ACCURACY, log_names.DOMAIN_CHANCE)
 
 
@@ -37,7 +39,9 @@ class TaskGradientHook(Hook):
     After training, rank 0 writes ``task_gradients.csv`` (one row per recorded
     step) and ``ratio_curves.png`` to the run's work directory; the
     accuracy of the domain discriminator against chance is drawn with them
-    when the model logs ``domain_accuracy`` and ``domain_chance``.
+    when the model logs ``domain_accuracy`` and ``domain_chance``. A run that
+    was killed behind its last checkpoint gets them when it is resumed,
+    though nothing is left to train; files that are complete are left alone.
 
     A value that is not finite is warned about at its first occurrence, with
     task, modality and iteration, and counted after training. The cosine is
@@ -87,15 +91,19 @@ class TaskGradientHook(Hook):
             )
         self._names: dict[str, None] = {}
         self._reported: set[str] = set()
-        self._first_iteration = 0
 
     def before_train(self, runner: Runner) -> None:
-        """Say once if there is nothing to record.
+        """Take up what was recorded; say once if there is nothing to.
 
         Args:
             runner: Runner of the training.
         """
-        self._first_iteration = runner.iter
+        scalars = runner.message_hub.log_scalars
+        self._names = {
+            name: None
+            for name in runner.message_hub.runtime_info.get(_NAMES, ())
+            if log_names.in_training(name) in scalars
+        }
         if not hasattr(runner.optim_wrapper, 'read_diagnostics'):
             runner.logger.debug(
                 f'TaskGradientHook: {type(runner.optim_wrapper).__name__} '
@@ -125,8 +133,9 @@ class TaskGradientHook(Hook):
             return
         iteration = runner.iter + 1
         runner.message_hub.update_scalar(_ITERATION, iteration)
+        self._names.update(dict.fromkeys(diagnostics))
+        runner.message_hub.update_info(_NAMES, list(self._names))
         for name, value in diagnostics.items():
-            self._names[name] = None
             runner.message_hub.update_scalar(
                 log_names.in_training(name), value
             )
@@ -141,27 +150,25 @@ class TaskGradientHook(Hook):
         Args:
             runner: Runner of the training.
         """
-        # Resuming a finished run must not overwrite what it has drawn.
-        if runner.iter == self._first_iteration:
-            return
         histories = self._histories(runner)
         if len(histories) == 1:
             return
-        self._count_non_finite(runner)
         table = Path(runner.work_dir) / 'task_gradients.csv'
-        np.savetxt(
-            table,
-            np.stack(list(histories.values()), axis=1),
-            fmt='%.9g',
-            delimiter=',',
-            header=','.join(histories),
-            comments='',
-        )
-        runner.logger.info(f'Task gradients are written to {table}')
+        figure = Path(runner.work_dir) / 'ratio_curves.png'
+        is_drawn = self.plotter is None or figure.is_file()
+        # Resuming a finished run must not overwrite what it has drawn.
+        if is_drawn and _last_iteration(table) == histories['iteration'][-1]:
+            return
+        self._count_non_finite(runner)
+        # The table last: where it is complete, the figure is.
         if self.plotter is not None:
-            figure = Path(runner.work_dir) / 'ratio_curves.png'
-            self.plotter(histories, figure)
+            draft = figure.with_name(f'.{figure.name}')
+            self.plotter(histories, draft)
+            os.replace(draft, figure)
             runner.logger.info(f'Ratio curves are drawn in {figure}')
+        with draft_files(table) as [draft]:
+            _write_table(histories, draft)
+        runner.logger.info(f'Task gradients are written to {table}')
 
     def _count_non_finite(self, runner: Runner) -> None:
         for name in self._names:
@@ -190,6 +197,30 @@ class TaskGradientHook(Hook):
                 position = iterations - runner.iter - 1
                 histories[name] = _from_the_end(values, position)
         return histories
+
+
+def _write_table(
+    histories: dict[str, NDArray[np.float64]], path: Path
+) -> None:
+    np.savetxt(
+        path,
+        np.stack(list(histories.values()), axis=1),
+        fmt='%.9g',
+        delimiter=',',
+        header=','.join(histories),
+        comments='',
+    )
+
+
+def _last_iteration(table: Path) -> float | None:
+    """Iteration in the last row of a table, None if there is none."""
+    if not table.is_file():
+        return None
+    lines = table.read_text('utf-8', errors='replace').splitlines()
+    try:
+        return float(lines[-1].partition(',')[0])
+    except (IndexError, ValueError):
+        return None
 
 
 def _is_alarming(name: str, value: float) -> bool:

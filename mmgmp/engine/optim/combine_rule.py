@@ -117,6 +117,15 @@ class CombineRule:
                     f'{[t.value for t in tasks.losses]}; add the method that '
                     'brings them to model.methods'
                 )
+        kind = type(self._modulation)
+        observe = getattr(kind, 'observe', Modulation.observe)
+        if tasks.present and observe is not Modulation.observe:
+            raise ValueError(
+                f'optim_wrapper.modulation={kind.__name__} compares means '
+                'over the same samples, got samples without '
+                f"{sorted(tasks.present)}; set the dataset's "
+                "on_missing='raise', or use DecoupledModulation"
+            )
 
     def observe(self, tasks: TaskLosses) -> dict[str, Tensor]:
         """Return what the modulation wants summed over samples."""

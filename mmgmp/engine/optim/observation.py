@@ -17,9 +17,10 @@ from mmgmp.engine.optim.reduction import HostCopy, sum_over_ranks
 from mmgmp.engine.optim.strategies.ratios import domain_ratio, semantic_ratio
 from mmgmp.engine.optim.sums import Sums
 from mmgmp.engine.optim.window import Window
-from mmgmp.structures import BatchSignals, Task, TaskLosses
+from mmgmp.structures import BatchSignals, Task, TaskLosses, keep_present
 from mmgmp.utils import log_names
 from mmgmp.utils.activity import current_epoch
+from mmgmp.utils.ratios import poison
 
 _FLAGS = 'flags'
 _RATIOS = (
@@ -103,13 +104,20 @@ class Observer:
         # In float64: a sum over a large batch of half-precision confidences
         # would stop growing.
         dtype = accumulation_dtype(device)
+        names = list(self._groups.by_modality)
+        absent = torch.zeros(len(names), dtype=dtype, device=device)
+        for modality, mask in tasks.present.items():
+            absent[names.index(modality)] = (~mask).sum()
         return Sums(
             torch.full((1,), count, dtype=dtype, device=device),
             {
                 task: torch.stack(
                     [
-                        confidences[m].detach().to(dtype).sum()
-                        for m in self._groups.by_modality
+                        keep_present(confidences, tasks.present)[m]
+                        .detach()
+                        .to(dtype)
+                        .sum()
+                        for m in names
                     ]
                 )
                 for task, confidences in tasks.confidences.items()
@@ -118,6 +126,7 @@ class Observer:
                 name: value.detach().to(dtype)
                 for name, value in self._rule.observe(tasks).items()
             },
+            absent,
         )
 
     def finish(self, window: Window, step: int) -> Boundary:
@@ -150,12 +159,26 @@ class Observer:
         return Boundary(signals, weight, totals.group_flags)
 
     def _ratios(self, totals: _Totals) -> list[Tensor]:
-        """Rho and sigma, Eq. (8); ones where there are no confidences."""
+        """Rho and sigma, Eq. (8); ones where there are no confidences.
+
+        Where samples lack a modality its confidences are averaged over those
+        that have it. The factor is 1 if none does, so that the sums of the
+        paper stay as they are.
+        """
         ratios = []
+        count, absent = totals.sums.count, totals.sums.absent
+        if absent is None:
+            absent = torch.zeros_like(count)
+        scale = count / (count - absent).clamp(min=1)
+        # Nothing to compare with in a step that no sample of a modality is in.
+        is_alone = ((absent > 0) & (absent == count)).any()
         for index, (task, name, form) in enumerate(_RATIOS):
             ratio = totals.sums.count.new_ones(len(self._groups.by_modality))
             if task in totals.sums.confidences:
-                formed = form(totals.sums.confidences[task])
+                confidences = totals.sums.confidences[task] * scale
+                formed = torch.where(
+                    is_alone, 1 + poison(confidences), form(confidences)
+                )
                 # Another rank may know what this one does not; asking the
                 # host which would make it wait.
                 ratio = (

@@ -11,6 +11,7 @@ from torch import Tensor
 from mmgmp.structures import Task
 
 _MEAN = 'mean_'
+_ABSENT = 'absent'
 
 K = TypeVar('K')
 
@@ -21,6 +22,8 @@ class Sums:
 
     Args:
         count: Number of samples, ``(1,)``.
+        absent: Number of samples that lack a modality, ``(M,)``; None counts
+            as zeros.
         confidences: Sums of the confidences, ``(M,)`` by task.
         observed: Sums of what the modulation observes, by name.
 
@@ -34,18 +37,24 @@ class Sums:
     count: Tensor
     confidences: dict[Task, Tensor] = field(default_factory=dict)
     observed: dict[str, Tensor] = field(default_factory=dict)
+    absent: Tensor | None = None
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(
             self.count + other.count,
             _added(self.confidences, other.confidences),
             _added(self.observed, other.observed),
+            _added(self._absent(), other._absent()).get(_ABSENT),
         )
+
+    def _absent(self) -> dict[str, Tensor]:
+        return {} if self.absent is None else {_ABSENT: self.absent}
 
     def flat(self) -> dict[str, Tensor]:
         """Return all by one name each, as checkpoints and ranks share them."""
         return {
             '': self.count,
+            **self._absent(),
             **{task.value: x for task, x in self.confidences.items()},
             **{_MEAN + name: x for name, x in self.observed.items()},
         }
@@ -66,6 +75,7 @@ class Sums:
                 for name, x in values.items()
                 if name.startswith(_MEAN)
             },
+            values.get(_ABSENT),
         )
 
 

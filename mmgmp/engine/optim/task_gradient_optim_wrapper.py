@@ -299,7 +299,10 @@ class TaskGradientOptimWrapper(OptimWrapper):
         state.update(self._scaling.state_dict())
         state['task_gradient'] = {
             'steps': self._steps,
-            'window': save_window(
+            # Loaded and not yet gone on with: a checkpoint may be written
+            # again before the first step of a resumed run.
+            'window': self._saved_window
+            or save_window(
                 self._window,
                 self._groups,
                 self.optimizer,

@@ -32,7 +32,10 @@ class AudioVisualAccuracy(BaseMetric):
 
     Data samples hold ``pred_score`` ``(K,)``, ``gt_label`` ``(1,)``, the meta
     entry ``domain`` and, where the model gives them, ``modality_scores``:
-    ``{modality: (K,)}`` with the same modalities in every sample.
+    ``{modality: (K,)}`` with the same modalities in every sample, but for
+    those that the sample's meta entry ``missing_modalities`` names: the
+    accuracy of a branch is that over the samples which have its modality, and
+    ``acc/samples_<modality>`` says how many these are.
 
     Args:
         topk: Values of k, each in 1..K.
@@ -108,6 +111,7 @@ class AudioVisualAccuracy(BaseMetric):
             result = {
                 'scores': scores,
                 'label': read_label(sample, num_classes),
+                'missing': tuple(sample.get('missing_modalities', ())),
             }
             if self.per_domain:
                 result['domain'] = _read_domain(sample)
@@ -149,11 +153,14 @@ class AudioVisualAccuracy(BaseMetric):
         return metrics
 
     def _accuracies(self, results: list[dict[str, Any]]) -> dict[str, float]:
-        labels = [result['label'] for result in results]
         metrics: dict[str, float] = {}
-        for branch in results[0]['scores']:
-            scores = [result['scores'][branch] for result in results]
+        for branch in _branches(results):
+            having = [r for r in results if branch in r['scores']]
+            labels = [result['label'] for result in having]
+            scores = [result['scores'][branch] for result in having]
             suffix = f'_{branch}' if branch else ''
+            if len(having) < len(results):
+                metrics[f'samples{suffix}'] = float(len(having))
             for k, value in zip(
                 self.topk,
                 top_k_accuracy(scores, labels, self.topk),
@@ -220,12 +227,19 @@ def _check_modalities(results: list[dict[str, Any]]) -> None:
             'the evaluated set must hold at least one sample, got none; '
             "check the dataset's ann_file and domains"
         )
-    expected = list(results[0]['scores'])[1:]
+    expected = _branches(results)[1:]
     for index, result in enumerate(results):
         found = list(result['scores'])[1:]
-        if set(found) != set(expected):
+        if {*found} != {*expected} - {*result.get('missing', ())}:
             raise ValueError(
                 'modality_scores must have the same modalities in every '
-                f'sample, got {expected} in sample 0 and {found} in sample '
-                f'{index}; an accuracy over a part of the set would mislead'
+                f'sample, got {expected} in all and {found} in sample '
+                f'{index}; an accuracy over a part of the set would mislead. '
+                'A sample without a modality says so in missing_modalities'
             )
+
+
+def _branches(results: list[dict[str, Any]]) -> list[str]:
+    """Branches that any sample has, the fused one first."""
+    names = [name for result in results for name in result['scores']]
+    return list(dict.fromkeys(names))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from mmaction.models.data_preprocessors import MultiModalDataPreprocessor
+from torch import Tensor
 
 from mmgmp.registry import MODELS
+from mmgmp.structures import presence_key
 
 
 @MODELS.register_module()
@@ -18,6 +22,11 @@ class AudioVisualDataPreprocessor(MultiModalDataPreprocessor):
 
     A batch of several views per sample (``MultiViewPipeline``) is stacked view
     by view, ``[all first views; all second views]``, and so are its samples.
+
+    A sample that lacks a modality has a tensor without elements there
+    (``PackMultiModalInputs``). The batch of that modality then holds the rows
+    of the other samples, and a mask says which they are
+    (``mmgmp.structures.presence``).
 
     Args:
         preprocessors: Config of an ``ActionDataPreprocessor`` per modality.
@@ -54,7 +63,7 @@ class AudioVisualDataPreprocessor(MultiModalDataPreprocessor):
         Returns:
             A new dict with batched ``inputs`` and untouched samples.
         """
-        inputs = {}
+        inputs: dict[str, Tensor] = {}
         for modality, tensors in data['inputs'].items():
             if modality not in self.preprocessors:
                 raise ValueError(
@@ -63,13 +72,27 @@ class AudioVisualDataPreprocessor(MultiModalDataPreprocessor):
                     f'{list(self.preprocessors)}; add it or drop it from '
                     'dataset.modalities'
                 )
-            inputs[modality], _ = self.preprocessors[modality].preprocess(
-                self.cast_data(_join_views(tensors)), None, training
-            )
+            rows = self.cast_data(_join_views(tensors))
+            kept = [row for row in rows if row.numel()]
+            if len(kept) < len(rows):
+                inputs[presence_key(modality)] = _presence(rows)
+            inputs[modality] = rows[0]
+            if kept:
+                inputs[modality], _ = self.preprocessors[modality].preprocess(
+                    rows if len(kept) == len(rows) else kept,
+                    None,
+                    training,
+                )
         return {
             'inputs': inputs,
             'data_samples': _join_views(data['data_samples']),
         }
+
+
+def _presence(rows: Sequence[Tensor]) -> Tensor:
+    """Tell which rows hold something, bool ``(N,)``."""
+    found = torch.tensor([bool(row.numel()) for row in rows])
+    return found.to(rows[0].device, non_blocking=True)
 
 
 def _join_views(rows: Any) -> Any:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
-import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
+
+from mmgmp.utils.checkpoint_files import read_checkpoint
 
 _KEYS = {'checkpoint', 'prefix'}
 _GUIDE = 'data_prep/checkpoints/README.md'
-# What torch.load raises on files that are cut or damaged, by its two formats.
-_DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-    struct.error,
-)
 
 
 def read_pretrained(config: str | Mapping[str, str] | None) -> dict[str, str]:
@@ -74,7 +58,8 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no checkpoint, or no name has the prefix.
+        OSError: If it is not a whole checkpoint of harmless objects.
+        ValueError: If no name has the prefix.
     """
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(
@@ -83,7 +68,13 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
             'pretrained=None (--cfg-options '
             'model.encoders.<modality>.pretrained=None) to start at random'
         )
-    content = read_checkpoint(checkpoint)
+    try:
+        content = read_checkpoint(checkpoint)
+    except OSError as error:
+        raise OSError(
+            f'pretrained of ModalityEncoder: {error}; {_GUIDE} says where '
+            'weights are from'
+        ) from error
     if isinstance(content, Mapping):
         content = content.get('state_dict', content)
     named = content if isinstance(content, Mapping) else {}
@@ -99,29 +90,6 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
             f'{sorted({str(name).split(".")[0] for name in named})}'
         )
     return weights
-
-
-def read_checkpoint(path: str) -> Any:
-    """Read a file with PyTorch's restricted unpickler.
-
-    Args:
-        path: Local file.
-
-    Returns:
-        Its content, on the CPU.
-
-    Raises:
-        ValueError: If it is no checkpoint, is damaged, or holds more than
-            tensors and harmless objects.
-    """
-    try:
-        return torch.load(path, map_location='cpu', weights_only=True)
-    except _DAMAGE as error:
-        raise ValueError(
-            f'{path!r} must be a checkpoint that '
-            f'torch.load(weights_only=True) reads ({error!r}); fetch and '
-            f'convert it again as {_GUIDE} says'
-        ) from error
 
 
 def load_strictly(

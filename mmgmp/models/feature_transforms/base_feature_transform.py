@@ -47,6 +47,9 @@ class BaseFeatureTransform(BaseModule):
     #: Tasks whose head sees the changed features. The discriminator sees the
     #: features as they are at test time if one transform leaves DOMAIN out.
     tasks: frozenset[Task] = frozenset({Task.CLASSIFICATION, Task.DOMAIN})
+    #: Whether samples may lack a modality in training; their feature is zero
+    #: before and after the transform.
+    allows_missing = True
 
     def __init__(
         self, in_channels: Mapping[str, int], init_cfg: dict | None = None

@@ -64,6 +64,7 @@ class OPMFeatureDrop(BaseFeatureTransform):
     """
 
     training_only = True
+    allows_missing = False
 
     def __init__(
         self,

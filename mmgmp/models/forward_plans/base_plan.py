@@ -51,6 +51,9 @@ class BaseForwardPlan(ABC):
     #: several views per sample, ``'inner_features'`` for those after an
     #: inner step.
     provides: ClassVar[frozenset[str]] = frozenset()
+    #: Whether samples may lack a modality; the plan then has to take its
+    #: features from ``model.encode``.
+    allows_missing = True
 
     def check(self, model: PlannedModel) -> None:  # noqa: B027
         """Refuse a model that the plan cannot run.

@@ -21,6 +21,7 @@ from mmgmp.models.forward_plans.statistics_noise import (
     check_statistics_noise,
     statistics_noise,
 )
+from mmgmp.models.layers.full_precision import full_precision
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch
 
@@ -56,6 +57,7 @@ class InnerStepPlan(BaseForwardPlan):
     """
 
     provides = frozenset({'inner_features'})
+    allows_missing = False
 
     def __init__(
         self,
@@ -183,7 +185,7 @@ def inner_step(
     Source: MBCD (arXiv 2511.20258), Eq. (5).
     """
     trainable = {n: p for n, p in parameters.items() if p.requires_grad}
-    with torch.autocast(loss.device.type, enabled=False):
+    with full_precision(loss):
         gradients = torch.autograd.grad(
             loss,
             list(trainable.values()),

@@ -20,6 +20,11 @@ class BaseMethod(BaseModule):
     term follows from its task alone. Its losses are computed in full
     precision, also under autocast.
 
+    What only some methods offer (a teacher's word, domain discriminators,
+    translations, statistics for a strategy, an ear for its feedback) is not
+    part of this class: such a method has what one of the protocols in
+    ``mmgmp.models.methods.protocols`` names.
+
     Args:
         in_channels: Feature width D_m per modality, in modality order; the
             recognizer fills it in.
@@ -40,19 +45,11 @@ class BaseMethod(BaseModule):
     #: Whether the method brings its own loss of the fused classifier, so
     #: that the recognizer leaves its cross-entropy out.
     replaces_cls_loss = False
-    #: Whether a hook must give the model an averaged teacher.
-    needs_teacher = False
     #: What the forward plan must provide; see ``BaseForwardPlan.provides``.
     needs_plan: ClassVar[frozenset[str]] = frozenset()
-    #: Whether :meth:`domain_logits` is there; a model with such a method
-    #: has no ``domain_head``.
-    has_domain_logits = False
-    #: Whether :meth:`domain_logits` are computed once with the training pass,
-    #: dropout and batch statistics included, for losses and confidences alike
-    #: (``batch.unimodal_domain_logits``).
-    domain_logits_in_pass = False
-    #: Whether :meth:`translate` is there.
-    can_translate = False
+    #: Whether samples may lack a modality: :meth:`losses` then reads
+    #: ``batch.present``.
+    allows_missing = False
 
     def __init__(
         self,
@@ -82,68 +79,6 @@ class BaseMethod(BaseModule):
         Args:
             batch: Features, logits and labels, attached to the graph.
         """
-
-    def statistics(
-        self,
-        batch: MultiModalBatch,  # noqa: ARG002
-    ) -> Mapping[str, Mapping[str, Tensor]]:
-        """Return detached per-sample numbers for a gradient strategy.
-
-        Args:
-            batch: As in :meth:`losses`.
-
-        Returns:
-            Tensors ``(N,)`` by name and modality; names without ``/``.
-        """
-        return {}
-
-    def receive(self, feedback: Mapping[str, Tensor]) -> None:
-        """Take what the modulation tells after an optimizer step.
-
-        Args:
-            feedback: Tensors ``(M,)`` by name.
-        """
-
-    def teach(
-        self,
-        features: Mapping[str, Tensor],  # noqa: ARG002
-        logits: Tensor,  # noqa: ARG002
-    ) -> Mapping[str, Tensor]:
-        """Return what this method, as the teacher's copy, tells the student.
-
-        Args:
-            features: Features of the teacher, ``(N, D_m)`` per modality.
-            logits: Fused class logits of the teacher, ``(N, K)``.
-
-        Returns:
-            Tensors by name; the student finds them in ``batch.teacher``.
-        """
-        return {}
-
-    def domain_logits(
-        self, features: Mapping[str, Tensor]
-    ) -> Mapping[str, Tensor]:
-        """Return domain logits ``(N, S)`` of each modality's own feature.
-
-        Args:
-            features: ``(N, D_m)`` per modality.
-        """
-        raise NotImplementedError(
-            f'{type(self).__name__} brings no domain discriminators'
-        )
-
-    def translate(
-        self, features: Mapping[str, Tensor], modality: str
-    ) -> Tensor:
-        """Return a stand-in ``(N, D_m)`` for the feature of a modality.
-
-        Args:
-            features: Features of the modalities that are there.
-            modality: The one that is missing.
-        """
-        raise NotImplementedError(
-            f'{type(self).__name__} translates no features'
-        )
 
     def check_labels(self, labels: Tensor, domain_labels: Tensor) -> None:
         """Refuse labels that the method cannot use.

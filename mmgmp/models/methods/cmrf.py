@@ -34,7 +34,7 @@ class CMRFMethod(BaseMethod):
     (``contrast``) are classification.
 
     Needs ``dict(type='TeacherHook', ema_type='StochasticWeightAverage',
-    begin_iter=t0)`` in ``custom_hooks``, with t0 = 400 for EPIC-Kitchens and
+    begin_iter=t0)`` in ``default_hooks``, with t0 = 400 for EPIC-Kitchens and
     100 for HAC [verified]; the averaged model is the one that is tested.
 
     Args:
@@ -72,7 +72,6 @@ class CMRFMethod(BaseMethod):
         'contrast': Task.CLASSIFICATION,
     }
     needs_unimodal_heads = True
-    needs_teacher = True
 
     def __init__(
         self,
@@ -146,7 +145,7 @@ class CMRFMethod(BaseMethod):
         features: Mapping[str, Tensor],
         logits: Tensor,  # noqa: ARG002
     ) -> dict[str, Tensor]:
-        """Return the teacher's projections; see the base class."""
+        """Return the teacher's projections; see ``TeachingMethod``."""
         return self.project(features)
 
     def project(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:

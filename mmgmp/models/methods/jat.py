@@ -81,6 +81,7 @@ class JATMethod(BaseMethod):
         'modality': Task.DOMAIN,
     }
     needs_unimodal_heads = True
+    domain_logits_in_pass = False
 
     def __init__(
         self,

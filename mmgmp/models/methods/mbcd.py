@@ -30,7 +30,7 @@ class MBCDMethod(BaseMethod):
 
     Needs ``model.forward_plan=dict(type='InnerStepPlan')`` and
     ``dict(type='TeacherHook', ema_type='ExponentialMovingAverage',
-    momentum=0.001)`` in ``custom_hooks``; ``FeatureNorm`` in
+    momentum=0.001)`` in ``default_hooks``; ``FeatureNorm`` in
     ``model.feature_transforms`` is part of the published network. The
     teacher is the model that is tested.
 
@@ -61,7 +61,6 @@ class MBCDMethod(BaseMethod):
         'distillation_unimodal': Task.CLASSIFICATION,
     }
     needs_unimodal_heads = True
-    needs_teacher = True
     replaces_cls_loss = True
     needs_plan = frozenset({'inner_features'})
 
@@ -112,7 +111,7 @@ class MBCDMethod(BaseMethod):
         features: Mapping[str, Tensor],  # noqa: ARG002
         logits: Tensor,
     ) -> dict[str, Tensor]:
-        """Return the teacher's fused logits; see the base class."""
+        """Return the teacher's fused logits; see ``TeachingMethod``."""
         return {'logits': logits}
 
 

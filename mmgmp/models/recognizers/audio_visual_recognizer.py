@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-import torch
 from mmaction.structures import ActionDataSample
 from mmengine.model import BaseModel, ModuleDict, ModuleList
 from torch import Tensor, nn
 
-from mmgmp.models.contributions import (
-    BaseContribution,
-    JointHead,
-    evaluating,
+from mmgmp.models.recognizers import batch_assembly
+from mmgmp.models.recognizers.assembly import (
+    build,
+    build_contributions,
+    build_methods,
+    build_unimodal_heads,
+    encoder_parameters,
 )
-from mmgmp.models.feature_transforms import FeatureContext
-from mmgmp.models.methods import BaseMethod
-from mmgmp.models.methods.watching import unclipped_parameters
+from mmgmp.models.recognizers.method_terms import (
+    add_method_terms,
+    hand_on_feedback,
+    statistics,
+    teach,
+    unclipped_parameters,
+)
+from mmgmp.models.recognizers.partial_samples import (
+    check_partial,
+    encode_rows,
+)
 from mmgmp.models.recognizers.requirements import (
-    check_contribution,
     check_methods,
     check_missing,
     check_transforms,
     fill_missing,
     order_modalities,
 )
+from mmgmp.models.recognizers.shares import confidences, share
 from mmgmp.registry import MODELS
 from mmgmp.structures import (
     REPORT,
@@ -34,18 +44,13 @@ from mmgmp.structures import (
     MultiModalBatch,
     Task,
     Teacher,
+    keep_present,
+    read_presence,
 )
-from mmgmp.structures.loss_report import loss_name
 from mmgmp.utils.modality_order import trained_order
 
 Inputs = Mapping[str, Tensor]
 Config = Mapping[str, Any]
-
-_CONTRIBUTIONS = {
-    'masked': 'MaskedContribution',
-    'shapley': 'ShapleyContribution',
-    'unimodal': 'UnimodalContribution',
-}
 
 
 @MODELS.register_module()
@@ -142,25 +147,23 @@ class AudioVisualRecognizer(BaseModel):
         widths: dict[str, Any] = {
             m: e.out_channels for m, e in self.encoders.items()
         }
-        self.fusion = _build(
+        self.fusion = build(
             fusion or dict(type='ConcatFusion'), in_channels=widths
         )
         width = self.fusion.out_channels
-        self.cls_head = _build(cls_head, in_channels=width)
+        self.cls_head = build(cls_head, in_channels=width)
         self.domain_head = (
             None
             if domain_head is None
-            else _build(domain_head, in_channels=width)
+            else build(domain_head, in_channels=width)
         )
-        self.unimodal_heads = self._build_unimodal_heads(
-            unimodal_heads, widths
-        )
+        self.unimodal_heads: Any = build_unimodal_heads(unimodal_heads, widths)
         self.feature_transforms: Any = ModuleList(
-            _build(config, in_channels=widths) for config in feature_transforms
+            build(config, in_channels=widths) for config in feature_transforms
         )
         check_transforms(self.feature_transforms)
-        self.methods: Any = self._build_methods(methods, widths)
-        self.contributions = self._build_contributions(contribution)
+        self.methods: Any = build_methods(methods, widths, self.num_classes)
+        self.contributions = build_contributions(contribution, self)
         self.forward_plan = MODELS.build(
             dict(forward_plan or dict(type='SinglePassPlan'))
         )
@@ -173,8 +176,8 @@ class AudioVisualRecognizer(BaseModel):
         self._has_heads = (
             fusion_params_in_modality or unimodal_heads_in_modality
         )
-        self._encoder_parameters = self._collect_parameters(
-            fusion_params_in_modality, unimodal_heads_in_modality
+        self._encoder_parameters = encoder_parameters(
+            self, fusion_params_in_modality, unimodal_heads_in_modality
         )
 
     # -- the three modes --------------------------------------------------
@@ -190,7 +193,8 @@ class AudioVisualRecognizer(BaseModel):
         Args:
             inputs: One batch per modality, e.g. ``video`` of shape
                 ``(N, 1, C, T, H, W)`` and ``audio`` of shape
-                ``(N, 1, F, T)``.
+                ``(N, 1, F, T)``. Where samples lack a modality, the rows of
+                the others and a mask (``mmgmp.structures.presence``).
             data_samples: Labels, one sample each; needed except for
                 ``'tensor'``.
             mode: ``'tensor'`` returns fused class logits ``(N, K)``,
@@ -228,7 +232,9 @@ class AudioVisualRecognizer(BaseModel):
             ValueError: If a modality of the model is not in the batch.
         """
         outputs = self.encode(inputs, skip=self.missing_modalities)
-        features = self.transform_features(outputs)
+        features = keep_present(
+            self.transform_features(outputs), read_presence(inputs)
+        )
         if self.missing_modalities:
             features = fill_missing(self, features)
         return features
@@ -270,7 +276,7 @@ class AudioVisualRecognizer(BaseModel):
         """
         self.check_inputs(inputs, skip)
         return {
-            m: encoder(inputs[m])
+            m: encode_rows(encoder, inputs, m)
             for m, encoder in self.encoders.items()
             if m not in skip
         }
@@ -287,37 +293,11 @@ class AudioVisualRecognizer(BaseModel):
         Returns:
             Features ``(N, D_m)`` per modality.
         """
-        return self._drop(self._prepare(outputs, labels), labels)
-
-    def _prepare(
-        self, outputs: Mapping[str, Tensor], labels: Tensor | None
-    ) -> dict[str, Tensor]:
-        """Apply the transforms that also act at test time."""
-        return self._apply_transforms(outputs, labels, training_only=False)
-
-    def _drop(
-        self, features: Mapping[str, Tensor], labels: Tensor | None
-    ) -> dict[str, Tensor]:
-        """Apply the transforms that act in training only."""
-        return self._apply_transforms(features, labels, training_only=True)
-
-    def _apply_transforms(
-        self,
-        features: Mapping[str, Tensor],
-        labels: Tensor | None,
-        training_only: bool,
-    ) -> dict[str, Tensor]:
-        context = FeatureContext(
-            labels,
-            None
-            if labels is None
-            else lambda f: self._share(Task.CLASSIFICATION, f),
-        )
-        transformed = dict(features)
-        for transform in self.feature_transforms:
-            if transform.training_only is training_only:
-                transformed = transform(transformed, context)
-        return transformed
+        for training_only in (False, True):
+            outputs = batch_assembly.apply_transforms(
+                self, outputs, labels, training_only
+            )
+        return dict(outputs)
 
     def loss(
         self, inputs: Inputs, data_samples: list[ActionDataSample]
@@ -332,6 +312,7 @@ class AudioVisualRecognizer(BaseModel):
             0-dim losses named ``loss_<task>...``, confidences ``(N,)`` and
             0-dim values.
         """
+        check_partial(self, inputs)
         batch = self.forward_plan.run(self, inputs, data_samples)
         terms: dict[Task, dict[str, Tensor]] = {}
         if not any(method.replaces_cls_loss for method in self.methods):
@@ -342,16 +323,16 @@ class AudioVisualRecognizer(BaseModel):
                 batch.domain_logits, batch.domain_labels
             )
             terms[Task.DOMAIN] = {'': loss}
-        for tagged in self._method_terms(batch):
-            for task, named in tagged.items():
-                _add_terms(terms.setdefault(task, {}), task, named)
+        add_method_terms(terms, self.methods, batch, self._teacher)
         return LossReport(
             terms,
-            self._confidences(batch),
-            # Then an encoder's feature is not the only way to its parameters.
+            confidences(self, batch),
+            # With heads among the encoder parameters, an encoder's feature is
+            # not the only way from a loss to them.
             {} if self._has_heads else batch.outputs,
-            self._statistics(batch),
-            self._log_values(batch),
+            statistics(self.methods, batch),
+            batch_assembly.batch_accuracies(batch),
+            batch.present,
         ).as_losses()
 
     def predict(
@@ -366,21 +347,17 @@ class AudioVisualRecognizer(BaseModel):
         Returns:
             The samples with ``pred_score`` (K,), ``pred_label`` and
             ``modality_scores``, a dict with the scores (K,) of each
-            modality's share of the classifier.
+            modality's share of the classifier; modalities that a sample
+            lacks (``missing_modalities``) are left out.
         """
         features = self.extract_feat(inputs)
         scores = self.cls_head(self.fusion(features)).softmax(1)
-        shares = self._share(Task.CLASSIFICATION, features)
-        by_modality = {m: share.softmax(1) for m, share in shares.items()}
-        for index, (sample, score) in enumerate(
-            zip(data_samples, scores, strict=True)
-        ):
-            sample.set_pred_score(score)
-            sample.set_pred_label(score.argmax(0, keepdim=True))
-            sample.set_field(
-                {m: s[index] for m, s in by_modality.items()},
-                'modality_scores',
-            )
+        shares = share(self, Task.CLASSIFICATION, features)
+        batch_assembly.write_predictions(
+            data_samples,
+            scores,
+            {m: logits.softmax(1) for m, logits in shares.items()},
+        )
         return data_samples
 
     def parse_losses(
@@ -397,7 +374,7 @@ class AudioVisualRecognizer(BaseModel):
         report: LossReport = losses[REPORT]
         return report.parse(
             self.trainable_encoder_parameters(),
-            self._receive,
+            partial(hand_on_feedback, self.methods),
             unclipped_parameters(self.methods),
         )
 
@@ -455,57 +432,7 @@ class AudioVisualRecognizer(BaseModel):
         Raises:
             ValueError: If a label is outside the classes or source domains.
         """
-        labels = _gather(data_samples, 'gt_label')
-        domain_labels = _gather(data_samples, 'domain_label')
-        self.cls_head.check_labels(labels)
-        if self.domain_head is not None:
-            self.domain_head.check_labels(domain_labels)
-        for method in self.methods:
-            method.check_labels(labels, domain_labels)
-        device = next(iter(outputs.values())).device
-        labels = labels.to(device, non_blocking=True)
-        clean = self._prepare(outputs, labels)
-        features = self._drop(clean, labels)
-        fused = self.fusion(features)
-        return MultiModalBatch(
-            features=features,
-            clean_features=clean,
-            labels=labels,
-            domain_labels=domain_labels.to(device, non_blocking=True),
-            fused=fused,
-            logits=self.cls_head(fused),
-            domain_logits=self._discriminate(fused, clean),
-            unimodal_logits={
-                m: head(features[m]) for m, head in self.unimodal_heads.items()
-            },
-            unimodal_domain_logits=self._domain_logits_in_pass(features),
-            inputs=inputs,
-            outputs=outputs,
-            classify=lambda f: self.cls_head(self.fusion(f)),
-            output_weight=self.cls_head.output.weight,
-        )
-
-    def _discriminate(
-        self, fused: Tensor, clean: Mapping[str, Tensor]
-    ) -> Tensor | None:
-        """Domain logits, of clean features if a transform asks for it."""
-        if self.domain_head is None:
-            return None
-        if any(Task.DOMAIN not in t.tasks for t in self.feature_transforms):
-            fused = self.fusion(clean)
-        logits: Tensor = self.domain_head(fused)
-        return logits
-
-    def _domain_logits_in_pass(
-        self, features: Mapping[str, Tensor]
-    ) -> Mapping[str, Tensor]:
-        """Unimodal domain logits, for a method that wants them only once."""
-        provider = self._domain_provider()
-        if provider is None or not provider.domain_logits_in_pass:
-            return {}
-        device = next(iter(features.values())).device.type
-        with torch.autocast(device, enabled=False):
-            return provider.domain_logits(features)
+        return batch_assembly.assemble(self, outputs, inputs, data_samples)
 
     # -- methods and their teacher ----------------------------------------
 
@@ -525,253 +452,4 @@ class AudioVisualRecognizer(BaseModel):
         """
         features = self.transform_features(self.encode(inputs))
         logits = self.cls_head(self.fusion(features))
-        with torch.autocast(logits.device.type, enabled=False):
-            return [method.teach(features, logits) for method in self.methods]
-
-    def _method_terms(
-        self, batch: MultiModalBatch
-    ) -> Iterator[Mapping[Task, Mapping[str, Tensor]]]:
-        """Losses of each method, in full precision."""
-        taught: Sequence[Mapping[str, Tensor]] = [{}] * len(self.methods)
-        if any(method.needs_teacher for method in self.methods):
-            if self._teacher is None:
-                raise RuntimeError(
-                    'model.methods has one that needs a teacher, got none; '
-                    "add dict(type='TeacherHook', ...) to custom_hooks"
-                )
-            if self._teacher.is_ready:
-                taught = self._teacher.teach(batch.inputs)
-        for method, told in zip(self.methods, taught, strict=True):
-            with torch.autocast(batch.logits.device.type, enabled=False):
-                yield method.losses(replace(batch, teacher=told))
-
-    def _statistics(
-        self, batch: MultiModalBatch
-    ) -> dict[str, Mapping[str, Tensor]]:
-        """Per-sample numbers of the methods, for gradient strategies."""
-        with torch.autocast(batch.logits.device.type, enabled=False):
-            return {
-                name: by_modality
-                for method in self.methods
-                for name, by_modality in method.statistics(batch).items()
-            }
-
-    def _receive(self, feedback: Mapping[str, Tensor]) -> None:
-        """Hand the methods what the modulation tells after a step."""
-        for method in self.methods:
-            method.receive(feedback)
-
-    def _log_values(self, batch: MultiModalBatch) -> dict[str, Tensor]:
-        """Accuracies on the batch; the discriminator's beside chance."""
-        values = {'accuracy': _accuracy(batch.logits, batch.labels)}
-        if batch.domain_logits is not None:
-            values['domain_accuracy'] = _accuracy(
-                batch.domain_logits, batch.domain_labels
-            )
-            values['domain_chance'] = torch.full_like(
-                values['accuracy'], 1 / batch.domain_logits.shape[1]
-            )
-        return values
-
-    def _confidences(
-        self, batch: MultiModalBatch
-    ) -> dict[Task, dict[str, Tensor]]:
-        """Probability of the true label in each modality's share."""
-        confidences = {}
-        features = batch.clean_features or batch.features
-        for task, labels in (
-            (Task.CLASSIFICATION, batch.labels),
-            (Task.DOMAIN, batch.domain_labels),
-        ):
-            if task not in self.contributions:
-                continue
-            shares: Mapping[str, Tensor] = {}
-            if task is Task.DOMAIN:
-                shares = batch.unimodal_domain_logits
-            if not shares:
-                shares = self._share(task, features, batch.unimodal_logits)
-            confidences[task] = {
-                modality: share.detach()
-                .softmax(1)
-                .gather(1, labels[:, None])
-                .squeeze(1)
-                for modality, share in shares.items()
-            }
-        return confidences
-
-    def _share(
-        self,
-        task: Task,
-        features: Mapping[str, Tensor],
-        unimodal_logits: Mapping[str, Tensor] | None = None,
-    ) -> dict[str, Tensor]:
-        """Contribution logits of one side, detached, full precision."""
-        detached = {m: x.detach() for m, x in features.items()}
-        device = next(iter(detached.values())).device.type
-        provider = self._domain_provider()
-        if task is Task.DOMAIN and provider is not None:
-            with evaluating(provider), torch.autocast(device, enabled=False):
-                return dict(provider.domain_logits(detached))
-        head: Any = (
-            self.cls_head if task is Task.CLASSIFICATION else self.domain_head
-        )
-        with (
-            evaluating(self.fusion, head, self.unimodal_heads),
-            torch.autocast(device, enabled=False),
-        ):
-            contribution = self.contributions[task]
-            if unimodal_logits is None and contribution.needs_unimodal_heads:
-                unimodal_logits = {
-                    m: h(detached[m]) for m, h in self.unimodal_heads.items()
-                }
-            return contribution(
-                JointHead(
-                    lambda f: head(self.fusion(f)),
-                    head.output.bias,
-                    unimodal_logits or {},
-                ),
-                detached,
-            )
-
-    def _domain_provider(self) -> BaseMethod | None:
-        """Return the method that brings its own discriminators, if any."""
-        return next((m for m in self.methods if m.has_domain_logits), None)
-
-    # -- construction -----------------------------------------------------
-
-    def _build_unimodal_heads(
-        self, config: Config | None, widths: Mapping[str, int]
-    ) -> ModuleDict:
-        if config is None:
-            return ModuleDict()
-        by_modality = (
-            dict.fromkeys(self.modalities, config)
-            if 'type' in config
-            else config
-        )
-        if set(by_modality) != set(self.modalities):
-            raise ValueError(
-                'model.unimodal_heads must be one config or name the '
-                f'modalities {list(self.modalities)}, got {list(by_modality)}'
-            )
-        return ModuleDict(
-            {
-                m: _build(by_modality[m], in_channels=widths[m])
-                for m in self.modalities
-            }
-        )
-
-    def _build_methods(
-        self, configs: Sequence[Config], widths: Mapping[str, int]
-    ) -> ModuleList:
-        return ModuleList(
-            _build(
-                config,
-                in_channels=widths,
-                num_classes=self.cls_head.num_classes,
-            )
-            for config in configs
-        )
-
-    def _build_contributions(
-        self, config: Config | str | None
-    ) -> dict[Task, BaseContribution]:
-        """Build one contribution per head that the model has."""
-        sides: dict[str, Any] = {'semantic': config, 'domain': config}
-        is_split = False
-        if isinstance(config, Mapping) and not {'type', 'method'} & set(
-            config
-        ):
-            unknown = set(config) - set(sides)
-            if unknown:
-                raise ValueError(
-                    'model.contribution must be a name, a config with a '
-                    "type, or have the keys 'semantic' and 'domain', got "
-                    f'{sorted(config)}'
-                )
-            sides = {side: config.get(side) for side in sides}
-            is_split = True
-        built = {}
-        for task, side in (
-            (Task.CLASSIFICATION, 'semantic'),
-            (Task.DOMAIN, 'domain'),
-        ):
-            value = sides[side] or self.fusion.default_contribution
-            if task is Task.DOMAIN and self.domain_head is None:
-                if self._domain_provider() is None:
-                    continue
-                if not is_split or not sides[side]:
-                    value = 'unimodal'
-            built[task] = _build_contribution(value)
-            check_contribution(self, task, built[task])
-        return built
-
-    def _collect_parameters(
-        self, with_fusion: bool, with_heads: bool
-    ) -> dict[str, list[nn.Parameter]]:
-        """Group encoder parameters, and refuse groups that cannot work."""
-        if with_heads and not self.unimodal_heads:
-            raise ValueError(
-                'model.unimodal_heads_in_modality=True needs '
-                'model.unimodal_heads, got none; give one of both'
-            )
-        fusion = self.fusion.modality_parameters() if with_fusion else {}
-        heads: Any = self.unimodal_heads if with_heads else {}
-        groups = {
-            m: [
-                *e.parameters(),
-                *fusion.get(m, []),
-                *(heads[m].parameters() if m in heads else ()),
-            ]
-            for m, e in self.encoders.items()
-        }
-        owners: dict[int, str] = {}
-        for modality, parameters in groups.items():
-            if not any(p.requires_grad for p in parameters):
-                raise ValueError(
-                    f'model.encoders.{modality} must have a trainable '
-                    'parameter, got none; lower its frozen_stages or drop '
-                    'the modality'
-                )
-            for parameter in parameters:
-                owner = owners.setdefault(id(parameter), modality)
-                if owner != modality:
-                    raise ValueError(
-                        f'model.encoders.{owner} and .{modality} share a '
-                        'parameter; give each its own backbone'
-                    )
-        return groups
-
-
-def _build(config: Config, **defaults: Any) -> Any:
-    return MODELS.build({**defaults, **config})
-
-
-def _build_contribution(value: Config | str) -> BaseContribution:
-    """Build from a short name, a class name or a config with either."""
-    config = dict(method=value) if isinstance(value, str) else dict(value)
-    name = config.pop('method', None) or config.pop('type')
-    config['type'] = _CONTRIBUTIONS.get(name, name)
-    contribution: BaseContribution = MODELS.build(config)
-    return contribution
-
-
-def _gather(data_samples: Iterable[ActionDataSample], field: str) -> Tensor:
-    """Concatenate one label per sample."""
-    return torch.cat([sample.get(field) for sample in data_samples])
-
-
-def _add_terms(
-    own: dict[str, Tensor], task: Task, named: Mapping[str, Tensor]
-) -> None:
-    twice = set(own) & set(named)
-    if twice:
-        raise ValueError(
-            f'model.methods return two terms {loss_name(task, min(twice))!r}; '
-            'leave one of the two methods out'
-        )
-    own.update(named)
-
-
-def _accuracy(logits: Tensor, labels: Tensor) -> Tensor:
-    return (logits.detach().argmax(1) == labels).float().mean()
+        return teach(self.methods, features, logits)

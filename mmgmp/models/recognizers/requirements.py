@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-import torch
 from torch import Tensor
 
 from mmgmp.models.contributions import BaseContribution
+from mmgmp.models.layers.full_precision import full_precision
+from mmgmp.models.methods import Translator
+from mmgmp.models.recognizers.shares import SharedParts, domain_provider
 from mmgmp.structures import Task
 
 _STAND_INS = ('zeros', 'translate')
@@ -17,6 +19,14 @@ _HEADS = (
     "model.unimodal_heads=dict(type='MLPClassifierHead', num_classes=..., "
     'hidden_channels=0)'
 )
+
+
+class CheckedModel(SharedParts, Protocol):
+    """The recognizer with everything that can be checked."""
+
+    forward_plan: Any
+    missing_modalities: Mapping[str, str]
+    modalities: tuple[str, ...]
 
 
 def order_modalities(
@@ -49,7 +59,7 @@ def order_modalities(
     return {m: encoders[m] for m in names if encoders[m] is not None}
 
 
-def check_methods(model: Any) -> None:
+def check_methods(model: CheckedModel) -> None:
     """Refuse methods whose needs the model does not meet.
 
     Args:
@@ -73,7 +83,8 @@ def check_methods(model: Any) -> None:
                 f'{type(model.forward_plan).__name__}; set '
                 f'model.forward_plan=dict(type={_PLANS.get(need)!r})'
             )
-        if method.has_domain_logits and model.domain_head is not None:
+        is_provider = domain_provider([method]) is not None
+        if is_provider and model.domain_head is not None:
             raise ValueError(
                 f'model.methods: {name} brings its own domain '
                 'discriminators, got model.domain_head besides; set '
@@ -82,7 +93,7 @@ def check_methods(model: Any) -> None:
 
 
 def check_contribution(
-    model: Any, task: Task, contribution: BaseContribution
+    model: SharedParts, task: Task, contribution: BaseContribution
 ) -> None:
     """Refuse a contribution that has nothing to read.
 
@@ -135,7 +146,7 @@ def check_transforms(transforms: Iterable[Any]) -> None:
         )
 
 
-def check_missing(model: Any) -> None:
+def check_missing(model: CheckedModel) -> None:
     """Refuse stand-ins that cannot be made.
 
     Args:
@@ -168,7 +179,7 @@ def check_missing(model: Any) -> None:
 
 
 def fill_missing(
-    model: Any, features: Mapping[str, Tensor]
+    model: CheckedModel, features: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Add stand-ins for the missing modalities, in modality order.
 
@@ -189,12 +200,19 @@ def fill_missing(
                 len(first), encoder.out_channels
             )
         else:
-            with torch.autocast(first.device.type, enabled=False):
+            with full_precision(first):
                 filled[modality] = _translator(model).translate(
                     features, modality
                 )
     return filled
 
 
-def _translator(model: Any) -> Any:
-    return next((m for m in model.methods if m.can_translate), None)
+def _translator(model: CheckedModel) -> Any:
+    return next(
+        (
+            method
+            for method in model.methods
+            if isinstance(method, Translator) and method.can_translate
+        ),
+        None,
+    )

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
-from torch.torch_version import TorchVersion
 
 _HISTORY_METHODS = ('min', 'max', 'current', 'mean')
 _ANNEALING_FUNCTIONS = ('_annealing_cos', '_annealing_linear')
@@ -93,11 +92,7 @@ def _allowed_globals() -> list[Any]:
 def allow_mmengine_checkpoints() -> None:
     """Add what MMEngine's checkpoints hold to PyTorch's allow-list.
 
-    Older PyTorch does not check by default and is left as it is.
-
     Example:
         >>> allow_mmengine_checkpoints()
     """
-    # TorchVersion compares release numbers, not characters.
-    if TorchVersion(torch.__version__) >= '2.6':
-        torch.serialization.add_safe_globals(_allowed_globals())
+    torch.serialization.add_safe_globals(_allowed_globals())

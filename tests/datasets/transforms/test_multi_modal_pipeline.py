@@ -70,15 +70,15 @@ def test_order_of_the_lists_decides(corpus):
         audio_first(sample(corpus))
 
 
-def test_opencv_reports_no_rate_so_clip_fps_is_needed(corpus):
-    def load(**options):
-        audio = dict(type='LoadAudioSegment', crop='clip', **options)
-        pipeline = MultiModalPipeline(video=STOCK['opencv'], audio=[audio])
-        return pipeline(sample(corpus))['audio']['waveform']
-
-    assert len(load(clip_fps=24)) == 4000
-    with pytest.raises(ValueError, match='set clip_fps'):
-        load()
+def test_seconds_come_from_the_file_where_a_reader_reports_no_rate(corpus):
+    audio = dict(type='LoadAudioSegment', crop='clip')
+    pipeline = MultiModalPipeline(video=STOCK['opencv'], audio=[audio])
+    results = pipeline(sample(corpus))
+    numbers = results['video']['frame_inds']
+    assert 'fps' not in results['video']
+    assert results['audio']['clip_seconds'] == pytest.approx(
+        (numbers[0] / 24, numbers[-1] / 24)
+    )
 
 
 def test_modalities_do_not_share_state(corpus):
@@ -148,6 +148,9 @@ def test_folders_of_frames_and_of_flow(tmp_path, corpus):
     for name in ('video', 'flow'):
         assert results[name]['frame_inds'].min() >= 8
         assert results[name]['frame_inds'].max() < 18
+    # Nothing says how fast the folder plays.
+    assert 'clip_frames' in results['flow']
+    assert 'clip_seconds' not in results['flow']
 
 
 def test_pack_without_labels_and_with_meta_keys(corpus):

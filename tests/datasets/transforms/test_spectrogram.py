@@ -71,6 +71,15 @@ def test_any_waveform_gives_a_finite_standardised_array(
 
 
 @pytest.mark.parametrize('front_end', [LogSpectrogram, LogMelSpectrogram])
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_no_spectrogram_is_made_of_what_is_no_number(front_end, value):
+    wave = np.where(np.arange(8000) == 5000, value, 0.1)
+    results = dict(waveform=wave, sample_rate=16000, filename='a.wav')
+    with pytest.raises(OSError, match=r'a\.wav holds samples that are NaN'):
+        front_end(num_samples=8000)(results)
+
+
+@pytest.mark.parametrize('front_end', [LogSpectrogram, LogMelSpectrogram])
 @pytest.mark.parametrize('length', [0, 400])
 def test_silence_gives_zeros(front_end, length):
     results = dict(waveform=np.zeros(length), sample_rate=16000)

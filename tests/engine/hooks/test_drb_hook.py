@@ -7,7 +7,8 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 
-from mmgmp.engine.hooks.drb_hook import DRBHook, pull_back, purity, rescale
+from mmgmp.engine.hooks.drb_diagnosis import pull_back, purity, rescale
+from mmgmp.engine.hooks.drb_hook import DRBHook, _fitting
 from mmgmp.registry import HOOKS
 from tests.processes import run_ranks
 
@@ -184,6 +185,14 @@ def test_resuming_a_run_without_the_hook_is_explained(tmp_path):
     run(tmp_path, 1)
     with pytest.raises(ValueError, match='training started from.*load_from'):
         run(tmp_path, 2, [DRB], resume=True)
+
+
+@pytest.mark.parametrize('shapes', [{'video': [3]}, {'flow': [2]}, {}])
+def test_the_start_of_another_model_is_refused(shapes):
+    initial = {m: [torch.zeros(*shape)] for m, shape in shapes.items()}
+    parameters = {'video': [torch.nn.Parameter(torch.zeros(2))]}
+    with pytest.raises(ValueError, match=r"encoders \['video'\], got others"):
+        _fitting({'initial': initial}, parameters)
 
 
 def test_weights_loaded_before_training_are_the_start(tmp_path):

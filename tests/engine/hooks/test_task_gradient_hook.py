@@ -179,6 +179,29 @@ def test_resuming_a_finished_run_overwrites_nothing(tmp_path):
     assert (tmp_path / 'ratio_curves.png').read_text() == 'kept'
 
 
+@pytest.mark.parametrize('left', ['nothing', 'figure', 'table', 'old table'])
+def test_a_run_killed_behind_its_last_checkpoint_gets_its_files(
+    left, tmp_path
+):
+    files = table, figure = [
+        tmp_path / name for name in ('task_gradients.csv', 'ratio_curves.png')
+    ]
+    train(tmp_path, epochs=1)
+    old = table.read_text()
+    train(tmp_path, epochs=2, resume=True)
+    whole = table.read_text()
+    for file in files:
+        file.unlink()
+    if left == 'figure':
+        figure.write_text('of an earlier run')
+    elif left != 'nothing':
+        table.write_text(old if left == 'old table' else whole)
+    train(tmp_path, epochs=2, resume=True)
+    assert table.read_text() == whole
+    assert figure.read_bytes().startswith(b'\x89PNG')
+    assert not list(tmp_path.glob('.ratio*'))
+
+
 def test_discriminator_accuracy_is_that_of_the_recorded_iterations(tmp_path):
     train(tmp_path, chance=0.5, hook=TaskGradientHook(interval=2))
     table = read_table(tmp_path)

@@ -181,6 +181,21 @@ def test_modalities_must_agree_over_the_set():
         evaluate(samples)
 
 
+def test_a_branch_counts_where_its_modality_is_there():
+    samples = [make_sample(*row) for row in ROWS]
+    for index in (0, 3):
+        del samples[index].modality_scores['audio']
+        samples[index].set_metainfo({'missing_modalities': ('audio',)})
+    found = evaluate(samples)
+    assert found['acc/top1'] == 4 / 5
+    assert found['acc/top1_video'] == 3 / 5
+    assert found['acc/top1_audio'] == pytest.approx(1 / 3)
+    assert found['acc/samples_audio'] == 3
+    assert 'acc/samples_video' not in found
+    assert found['acc/cartoon_samples_audio'] == 2
+    assert found['acc/human_top1_audio'] == 1
+
+
 def test_an_empty_set_is_an_error():
     with pytest.raises(ValueError, match='at least one sample'):
         AudioVisualAccuracy().compute_metrics([])

@@ -1,0 +1,232 @@
+"""What a checkpoint was trained on, and rules on using it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mmgmp.utils.settings.facts import Problem, RunFacts
+
+KEY = 'mmgmp_protocol'
+# Counters of batch norm came with PyTorch 0.4; nothing computes with them.
+_IGNORED = 'num_batches_tracked'
+
+
+@dataclass(frozen=True)
+class TrainedOn:
+    """What a checkpoint was trained on.
+
+    Args:
+        sources: Source domains in label order.
+        classes: Class names in label order.
+        modalities: Modalities of the model in order; empty if not known.
+        corpus: Name of the corpus.
+        seen: Domains that went into the weights: the sources, and those of
+            the checkpoint that training started from.
+    """
+
+    sources: tuple[str, ...]
+    classes: tuple[str, ...]
+    modalities: tuple[str, ...] = ()
+    corpus: str = ''
+    seen: tuple[str, ...] = ()
+
+    def as_meta(self) -> dict[str, Any]:
+        """Return plain lists and words, to be stored."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_facts(cls, facts: RunFacts) -> TrainedOn | None:
+        """Say what a training that is about to start trains on.
+
+        Args:
+            facts: Of the run.
+
+        Returns:
+            None if its data have no domains.
+        """
+        train = facts.train
+        if train is None or not train.is_known:
+            return None
+        modalities = facts.model.modalities if facts.model else ()
+        return cls(
+            train.all_domains,
+            train.data[0].classes,
+            modalities,
+            train.data[0].corpus,
+            train.all_domains,
+        )
+
+    @classmethod
+    def from_meta(cls, meta: Mapping[str, Any]) -> TrainedOn | None:
+        """Read what a checkpoint says.
+
+        Args:
+            meta: Its ``meta``. Without an entry of ours, what MMEngine notes
+                of the dataset is taken.
+
+        Returns:
+            None if it says nothing.
+
+        Example:
+            >>> old = dict(dataset_meta=dict(domains=['a'], classes=['x']))
+            >>> TrainedOn.from_meta(old).seen
+            ('a',)
+        """
+        own = meta.get(KEY)
+        if own is None:
+            old = meta.get('dataset_meta') or {}
+            if not old.get('domains') or not old.get('classes'):
+                return None
+            domains, classes = tuple(old['domains']), tuple(old['classes'])
+            corpus = str(old.get('corpus', ''))
+            return cls(domains, classes, (), corpus, domains)
+        return cls(
+            tuple(own['sources']),
+            tuple(own['classes']),
+            tuple(own['modalities']),
+            str(own['corpus']),
+            tuple(own['seen']),
+        )
+
+    def seen_of(self, corpus: str) -> tuple[str, ...]:
+        """Return the domains of a corpus that went into the weights."""
+        is_other = corpus and self.corpus and corpus != self.corpus
+        return () if is_other else self.seen
+
+
+def check_tested(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
+    """Apply the rules on testing a checkpoint.
+
+    Args:
+        trained: What it was trained on.
+        facts: Of the test.
+
+    Yields:
+        What is wrong.
+    """
+    yield from check_target(trained, facts)
+    if facts.test is None:
+        return
+    for data in facts.test.data:
+        if set(data.domains) <= set(facts.foreign_domains):
+            continue
+        classes = data.classes
+        if facts.is_open_set:
+            classes = classes[: len(trained.classes)]
+        if classes != trained.classes:
+            yield Problem(
+                'checkpoint-classes',
+                'test_dataloader.dataset must have the classes that the '
+                f'checkpoint was trained on, {list(trained.classes)} in '
+                f'this order, got {list(classes)}; test on that corpus',
+            )
+    yield from _check_modalities(trained, facts)
+
+
+def check_target(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
+    """Refuse targets that went into the weights of a checkpoint.
+
+    Args:
+        trained: What it was trained on.
+        facts: Of the run that loads it.
+
+    Yields:
+        What is wrong.
+    """
+    test = facts.test
+    corpora = {d.corpus for d in test.data} if test and test.data else {''}
+    seen = {d for corpus in corpora for d in trained.seen_of(corpus)}
+    wrong = [d for d in facts.targets if d in seen]
+    if wrong:
+        yield Problem(
+            'checkpoint-target',
+            f'test_dataloader.dataset.domains={list(facts.targets)}: {wrong} '
+            'was among the source domains of this checkpoint '
+            f'{list(trained.seen)}, so it is no unseen target; test another '
+            'domain, or set default_hooks.settings.allow_seen_target=True',
+        )
+
+
+def check_resumed(trained: TrainedOn, now: TrainedOn) -> Iterator[Problem]:
+    """Refuse to continue a training on something else.
+
+    Args:
+        trained: What the checkpoint was trained on.
+        now: What the run would train on.
+
+    Yields:
+        What is wrong.
+    """
+    for name, before, after in (
+        ('source domains', trained.sources, now.sources),
+        ('classes', trained.classes, now.classes),
+        ('modalities', trained.modalities, now.modalities),
+    ):
+        if before and after and before != after:
+            yield Problem(
+                'checkpoint-resume',
+                f'resume must keep the {name} of the checkpoint, '
+                f'{list(before)} in this order, got {list(after)}; restore '
+                'them, or start from its weights with load_from',
+            )
+
+
+def check_weights(
+    model: Mapping[str, Sequence[int]],
+    stored: Mapping[str, Sequence[int]],
+    severity: str,
+) -> Iterator[Problem]:
+    """Compare the shapes of a model's weights with those in a checkpoint.
+
+    Args:
+        model: Shape by name.
+        stored: Shape by name.
+        severity: Of what does not fit.
+
+    Yields:
+        At most one problem.
+
+    Example:
+        >>> list(check_weights({'a': (2,)}, {'a': (2,)}, 'error'))
+        []
+    """
+    parts = {
+        'it lacks': [n for n in model if n not in stored],
+        'the model has no': [n for n in stored if n not in model],
+        'another shape': [
+            f'{n} ({tuple(stored[n])} instead of {tuple(model[n])})'
+            for n in model
+            if n in stored and tuple(model[n]) != tuple(stored[n])
+        ],
+    }
+    texts = [
+        f'{what} {", ".join(names[:3])}'
+        + (f' and {len(names) - 3} more' if len(names) > 3 else '')
+        for what, found in parts.items()
+        if (names := [n for n in found if _IGNORED not in n])
+    ]
+    if texts:
+        yield Problem(
+            'checkpoint-weights',
+            'the weights of the checkpoint must be those of the model, got '
+            f'{"; ".join(texts)}; name the config that it was trained with',
+            severity,
+        )
+
+
+def _check_modalities(
+    trained: TrainedOn, facts: RunFacts
+) -> Iterator[Problem]:
+    now = facts.model.modalities if facts.model else ()
+    if now and trained.modalities and now != trained.modalities:
+        yield Problem(
+            'checkpoint-modalities',
+            f'model.encoders must be {list(trained.modalities)} in this '
+            f'order, as in the checkpoint, got {list(now)}; name the config '
+            'that it was trained with',
+        )
