@@ -62,7 +62,7 @@ def _as_read(key: str, value: Any) -> Any:
     wanted = list(value) if isinstance(value, tuple) else value
     try:
         if not _is_plain(value):
-            raise ValueError(f'{value!r:.200} has signs of a list in a word')
+            raise ValueError(f'{value!r:.200} is no plain value')
         words = ['--cfg-options', f'key={spell(value)}']
         found = parser.parse_args(words).cfg_options['key']
     except (AssertionError, IndexError, ValueError):  # unbalanced brackets
@@ -87,4 +87,6 @@ def _is_plain(value: Any, signs: str = ',') -> bool:
     """
     if isinstance(value, (list, tuple)):
         return all(_is_plain(item, ',()[]') for item in value)
-    return not (isinstance(value, str) and set(signs) & set(value))
+    if isinstance(value, str):
+        return not set(signs) & set(value)
+    return value is None or isinstance(value, (int, float))

@@ -26,6 +26,7 @@ def test_options_read_back_as_they_were():
         ['a,b'],
         'a [b',
         ['a]', '[b'],
+        [1, {'a': ['b'], 'c': 1}],
         'a],[b' * 10_000,
     ],
 )
