@@ -18,17 +18,18 @@ from .toy import PLAN, make_toy, toy_plan
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = sorted((ROOT / 'configs/plans').glob('*.yml'))
+OTHER = '{overrides: {a: 1}}'
 FULL = (
     PLAN.replace(
-        'GMP: gmp_{target}.py',
-        'GMP: {config: "gmp_{target}.py", overrides: {a.b: 1}, '
+        'GMP: gmp.py',
+        'GMP: {config: "gmp.py", overrides: {a.b: 1}, '
         'sweep: [{alpha: [0.0, 0.5]}]}',
     )
     + """
 overrides: {b: [1, two]}
 parameters: {alpha: a.b}
 metrics: {target: test/acc/top1}
-evaluations: {no audio: missing.py}
+evaluations: {no audio: {overrides: {c: 1}}}
 modalities: [V+A]
 checkpoint: last
 work_dir: runs
@@ -117,7 +118,7 @@ def test_two_bases_may_not_set_the_same_key(tmp_path):
 
 def test_a_config_in_yaml_is_refused(tmp_path):
     with pytest.raises(ValueError, match='must name a Python or JSON config'):
-        load(tmp_path, PLAN.replace('erm_{target}.py', 'erm.yml'))
+        load(tmp_path, PLAN.replace('erm.py', 'erm.yml'))
 
 
 @pytest.mark.parametrize('name', NAMED, ids=lambda name: ascii(name[:12]))
@@ -152,14 +153,22 @@ def test_ordinary_names_are_no_paths(tmp_path):
     ('old', 'new', 'message'),
     [
         ('GMP:', 'Report.json:', 'must not be named as the report is'),
-        ('seeds', 'evaluations: {"c e": a, c-e: b}\nseeds', r"\['c e', 'c-e'"),
-        ('seeds', 'evaluations: {Failure: a}\nseeds', r"named \['Failure'\]"),
+        (
+            'seeds',
+            f'evaluations: {{"c e": {OTHER}, c-e: {OTHER}}}\nseeds',
+            r"\['c e', 'c-e'",
+        ),
+        (
+            'seeds',
+            f'evaluations: {{Failure: {OTHER}}}\nseeds',
+            r"named \['Failure'\]",
+        ),
         ('title: Toy', 'title: Toy\ntitle: B', 'twice in one mapping'),
         ('[0, 1]', '[0, 1]\nsynthetic: "no"', 'synthetic'),
         ('synthetic: true', 'synthetic: "no"', 'synthetic must be one of'),
         ('{H: h, A: a}', '{}', 'targets must be in the plan'),
         ('{H: h, A: a}', '[H, H]', 'targets must be a list of different'),
-        ('{H: h, A: a}', '{H: [h]}', 'targets.H must be a word or number'),
+        ('{H: h, A: a}', '{H: [[h]]}', 'targets.H must be'),
         ('[ERM]', 'ERM', 'compare_to must be a list'),
         ('corpus: toys', 'corpus: [toys]', 'corpus must be a word'),
         ('title: Toy', 'names: [a]', 'names must be a mapping'),
@@ -167,12 +176,12 @@ def test_ordinary_names_are_no_paths(tmp_path):
         ('title: Toy', 'search: {trials: two}', "got 'two' and 2"),
         ('title: Toy', 'search: 3', 'search must be a mapping'),
         (
-            'GMP: gmp_{target}.py',
+            'GMP: gmp.py',
             'GMP: {config: a.py, sweep: {a: [1]}}',
             r'methods.GMP.sweep must be a list of grids',
         ),
         (
-            'GMP: gmp_{target}.py',
+            'GMP: gmp.py',
             'GMP: {config: a.py, space: {a: [.nan, 1]}}',
             r'methods.GMP.space.a must be \[low, high\]',
         ),
@@ -186,8 +195,8 @@ def test_a_value_of_another_kind_names_its_key(old, new, message, tmp_path):
 
 def test_settings_that_make_too_long_a_name_are_refused(tmp_path):
     parameter = 'p' * 250
-    sweep = f'GMP: {{config: "gmp_{{target}}.py", sweep: [{{{parameter}: [1]'
-    plan = load(tmp_path, PLAN.replace('GMP: gmp_{target}.py', sweep + '}]}'))
+    sweep = f'GMP: {{config: "gmp.py", sweep: [{{{parameter}: [1]'
+    plan = load(tmp_path, PLAN.replace('GMP: gmp.py', sweep + '}]}'))
     with pytest.raises(ValueError, match='settings of methods.GMP must have'):
         plan_cells(plan, lambda cell: None)
 

@@ -36,7 +36,7 @@ HOSTILE = [
 
 def test_a_name_is_only_shown(tmp_path, monkeypatch):
     monkeypatch.setattr('mmgmp.apis.benchmark.runner._POLL_SECONDS', 0.02)
-    methods = {'ERM': 'erm_{target}.py', **dict.fromkeys(HOSTILE, 'gmp_h.py')}
+    methods = {'ERM': 'erm.py', **dict.fromkeys(HOSTILE, 'gmp.py')}
     text = {
         **yaml.safe_load(PLAN),
         'corpus': HOSTILE[0],
