@@ -59,6 +59,11 @@ class BuildPyWithMim(build_py):
                 mim / name,
                 ignore=shutil.ignore_patterns('__pycache__', '*.py[co]'),
             )
+        for config in (mim / 'configs').rglob('*.py'):
+            if '_base_' not in config.parts:
+                # `mim train` looks for a file of the very name that it is
+                # given, and `mim search` prints names without an ending.
+                config.with_suffix('').touch()
         if self.editable_mode:
             for config in (mim / 'configs').rglob('*.py'):
                 source = ROOT / config.relative_to(mim)
@@ -92,7 +97,13 @@ setup(
     # Named, even though it is the default: the editable install is then a
     # plain path entry, which mim and type checkers can follow.
     package_dir={'': '.'},
-    package_data={'mmgmp': ['py.typed', 'apis/benchmark/*.yml']},
+    package_data={
+        'mmgmp': [
+            'py.typed',
+            'apis/benchmark/*.yml',
+            'apis/benchmark/templates/*.j2',
+        ]
+    },
     python_requires='>=3.10',
     install_requires=[
         # Before 2.6 a file could run code in spite of weights_only=True
@@ -106,19 +117,29 @@ setup(
         'importlib_metadata',
         'numpy',
         'scipy',
+        'filelock',
         'librosa>=0.10',
         'soundfile',
         'av>=12',
         'pyyaml',
+        'jinja2',
         'matplotlib',
+        'pandas>=2.2',
         'scikit-learn',
         'rich',
     ],
     extras_require={
         'lite': ['mmcv-lite>=2.1.0,<2.2.0'],
+        'search': ['optuna>=4'],
+        'slurm': ['submitit>=1.5'],
         'mim': ['openmim>=0.3.9', 'setuptools>=77.0.3,<82'],
-        # pandas: the tests compare the reader of the EPIC splits with it.
-        'tests': ['pytest>=7.4', 'pytest-xdist', 'hypothesis', 'pandas'],
+        'tests': [
+            'pytest>=7.4',
+            'pytest-xdist',
+            'hypothesis',
+            'optuna>=4',
+            'submitit>=1.5',
+        ],
         'dev': [
             'build',
             'codespell',

@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SDIST_HOLDS = ('LICENSE', 'Makefile', 'configs', 'constraints', 'tests')
 USE_IT = """
-import importlib, os, pathlib, pkgutil, sys
+import importlib, pathlib, pkgutil, sys
 import mmgmp
 home = pathlib.Path(mmgmp.__file__).parent
 assert home.is_relative_to(sys.prefix), home
@@ -29,8 +29,6 @@ for name in names:
 from mmengine.config import Config
 folder = home / '.mim' / 'configs'
 configs = [p for p in sorted(folder.rglob('*.py')) if '_base_' not in p.parts]
-# Test-time configs inherit from the training config that this names.
-os.environ['MMGMP_CONFIG'] = str(sorted(folder.glob('gmp/*.py'))[0])
 for config in configs:
     Config.fromfile(config)
 print(f'{len(names)} modules and {len(configs)} configs load from', home)

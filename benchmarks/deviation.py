@@ -13,8 +13,9 @@ from torch import Tensor
 
 from mmgmp.engine.optim import GMPOptimWrapper
 from mmgmp.registry import MODELS
+from mmgmp.utils.protocol import resolve_protocol
 
-_CONFIG = 'gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
+_CONFIG = 'gmp/gmp_mini-hac.py'
 
 
 def deviation(steps: int) -> list[dict[str, Any]]:
@@ -29,7 +30,7 @@ def deviation(steps: int) -> list[dict[str, Any]]:
         often the two agree on whether there is a conflict.
     """
     root = Path(__file__).resolve().parents[1]
-    config = Config.fromfile(root / 'configs' / _CONFIG)
+    config = resolve_protocol(Config.fromfile(root / 'configs' / _CONFIG))
     config.train_dataloader.update(num_workers=0, persistent_workers=False)
     loader = Runner.build_dataloader(config.train_dataloader, seed=0)
     torch.manual_seed(0)

@@ -6,7 +6,6 @@ import gc
 import json
 import sys
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,10 @@ from mmengine.config import Config
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from networks import NETWORKS, labels
 
+from mmgmp.utils.protocol import resolve_protocol
+
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs'
-_SETTING = '_1xb16-concat-10e_mini-hac-ac-to-h.py'
+_SETTING = '_mini-hac.py'
 _REFERENCES = ('base/base', 'base/erm', 'gmp/gmp')
 #: What the rows of a part are: configs for the mini-HAC, by glob pattern.
 ROWS = {
@@ -100,7 +101,7 @@ def prepare(path: Path, device: str) -> Runner:
     Raises:
         ValueError: If MMEngine trains on another device.
     """
-    config = Config.fromfile(path)
+    config = resolve_protocol(Config.fromfile(path))
     plan = config.model.get('forward_plan') or {}
     for part in ('train_dataloader', 'val_dataloader'):
         loader = config[part]
@@ -134,7 +135,7 @@ def configs(part: str) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for pattern in ROWS[part]:
-        paths = CONFIGS.glob(f'{pattern}_*{_SETTING}')
+        paths = CONFIGS.glob(f'{pattern}{_SETTING}')
         named = {path.stem.split('_')[0]: path for path in paths}
         found.update(sorted(named.items()))
     found.pop(_LEFT_OUT, None)
@@ -183,12 +184,11 @@ def between_epochs(runner: Runner) -> str:
     Args:
         runner: Runner of the config.
     """
-    own: list[Mapping[str, Any]] = runner.cfg.custom_hooks
-    names = {hook['type'] for hook in own}
     return ', '.join(
         type(hook).__name__
         for hook in runner.hooks
-        if type(hook).__name__ in names
+        if type(hook).__module__.startswith('mmgmp.')
+        and 'after_train_epoch' in hook.get_triggered_stages()
         and 'after_train_iter' not in hook.get_triggered_stages()
     )
 

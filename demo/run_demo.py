@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CONFIG = '{0}/{0}_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
+CONFIG = '{0}/{0}_mini-hac.py'
 METHODS = ('base', 'gmp')
 COLUMNS = (
     ('source validation', 'val', 'acc/top1'),

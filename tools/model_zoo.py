@@ -6,10 +6,16 @@ into a metafile::
     python tools/model_zoo.py          # rewrite what is out of date
     python tools/model_zoo.py --check  # only say what is, and fail
 
-Every folder of algorithms in ``configs`` keeps a ``metafile.yml`` for all
-configs in and below it. ``Collections`` and, in each model, ``Results``,
-``Weights``, ``In Collection`` and ``Metadata.Training Resources`` are written
-by hand and kept; the rest follows from the name of the config.
+Every folder of algorithms in ``configs`` keeps a ``metafile.yml`` with one
+model for each config in and below it. ``Collections`` and, in each model,
+``Results``, ``Weights`` and ``In Collection`` are written by hand and kept;
+the rest follows from the name ``{algorithm}_{corpus}.py``. A result is of one
+unseen domain, named in its ``Dataset``::
+
+    Results:
+    - Dataset: HAC, target cartoon
+      Task: Multimodal Domain Generalization
+      Metrics: {top1 acc: 61.5}
 """
 
 from __future__ import annotations
@@ -25,58 +31,40 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 START, STOP = '<!-- model zoo -->', '<!-- end of model zoo -->'
-NAME = re.compile(
-    r'(?P<algorithm>[^_]+)_(?P<encoders>[^_]+)_1xb(?P<batch>\d+)-'
-    r'(?P<setting>[^_]*?)-?(?P<epochs>\d+)e_(?P<corpus>mini-hac|hac|'
-    r'epic-clips|epic)-d?(?P<sources>[hac]+|\d+)-to-d?(?P<target>[hac]|\d)'
-)
-ENCODERS = {
-    'slowfast': ('SlowFast-R', 'RGB'),
-    'slowonly': ('SlowOnly-R', 'Flow'),
-    '': ('ResNet-', 'Audio'),
-}
 CORPORA = {
     'hac': 'HAC',
     'epic': 'EPIC-Kitchens',
     'epic-clips': 'EPIC-Kitchens, one file per action',
     'mini-hac': 'mini-HAC (synthetic)',
 }
-DOMAINS = {'h': 'human', 'a': 'animal', 'c': 'cartoon'}
 TASK = 'Multimodal Domain Generalization'
 METRIC = 'top1 acc'
 KEPT = ('Results', 'Weights')
 
 
-def domain_name(letter: str) -> str:
-    """Spell out a domain: a letter of HAC or a number of EPIC-Kitchens.
-
-    Example:
-        >>> domain_name('h'), domain_name('2')
-        ('human', 'D2')
-    """
-    return DOMAINS.get(letter, f'D{letter}')
-
-
-def parse_name(path: Path) -> re.Match[str]:
-    """Read the parts of a config's name.
+def parse_name(path: Path) -> tuple[str, str]:
+    """Read algorithm and corpus off a config's name.
 
     Args:
         path: The config.
 
     Returns:
-        The match of ``NAME``.
+        Algorithm and corpus.
 
     Raises:
         ValueError: If the name does not follow the pattern.
+
+    Example:
+        >>> parse_name(Path('configs/mmdg/cmrf-gmp_epic-clips.py'))
+        ('cmrf-gmp', 'epic-clips')
     """
-    found = NAME.fullmatch(path.stem)
-    if found is None:
+    algorithm, _, corpus = path.stem.partition('_')
+    if not algorithm or corpus not in CORPORA:
         raise ValueError(
-            'a config must be named {algorithm}_{encoders}_1xb{batch}-'
-            f'{{setting}}-{{epochs}}e_{{corpus}}-{{sources}}-to-{{target}}.py,'
-            f' got {path.name}; see docs/extending.md'
+            'a config must be named {algorithm}_{corpus}.py with a corpus of '
+            f'{list(CORPORA)}, got {path.name}; see docs/configs.md'
         )
-    return found
+    return algorithm, corpus
 
 
 def describe(path: Path, collection: str) -> dict[str, Any]:
@@ -89,21 +77,12 @@ def describe(path: Path, collection: str) -> dict[str, Any]:
     Returns:
         Entry of ``Models``.
     """
-    name = parse_name(path)
-    parts = re.findall(r'(slowfast|slowonly|)-?r(\d+)', name['encoders'])
-    encoders = [(ENCODERS[kind], depth) for kind, depth in parts]
-    sources = ', '.join(domain_name(letter) for letter in name['sources'])
+    _, corpus = parse_name(path)
     return {
-        'Name': path.stem.lower(),
+        'Name': path.stem,
         'Config': path.relative_to(ROOT).as_posix(),
         'In Collection': collection,
-        'Metadata': {
-            'Architecture': [f'{kind[0]}{depth}' for kind, depth in encoders],
-            'Batch Size': int(name['batch']),
-            'Epochs': int(name['epochs']),
-            'Training Data': f'{CORPORA[name["corpus"]]}: {sources}',
-        },
-        'Modality': ', '.join(kind[1] for kind, _ in encoders),
+        'Metadata': {'Training Data': CORPORA[corpus]},
     }
 
 
@@ -175,12 +154,9 @@ def update_metafile(folder: Path) -> tuple[str, list[dict[str, Any]]]:
     for path in sorted(folder.rglob('*.py')):
         before = old.get(path.relative_to(ROOT).as_posix(), {})
         collection = before.get('In Collection') or choose_collection(
-            parse_name(path)['algorithm'], names
+            parse_name(path)[0], names
         )
         model = describe(path, collection)
-        resources = before.get('Metadata', {}).get('Training Resources')
-        if resources:
-            model['Metadata']['Training Resources'] = resources
         model.update({key: before[key] for key in KEPT if key in before})
         models.append(model)
     text = yaml.safe_dump(
@@ -192,55 +168,26 @@ def update_metafile(folder: Path) -> tuple[str, list[dict[str, Any]]]:
 
 
 def measured(model: Mapping[str, Any]) -> str:
-    """Return a model's measured top-1 accuracy, ``''`` without one.
+    """Return a model's measured top-1 accuracies, ``''`` without one.
 
     Args:
         model: Entry of a metafile.
-    """
-    for result in model.get('Results') or ():
-        if result['Task'] == TASK and METRIC in result['Metrics']:
-            return str(result['Metrics'][METRIC])
-    return ''
-
-
-def column_title(sources: str, target: str) -> str:
-    """Abbreviate which domains are trained on and which is tested.
 
     Example:
-        >>> column_title('ac', 'h'), column_title('23', '1')
-        ('A, C → H', 'D2, D3 → D1')
+        >>> measured({'Results': [{
+        ...     'Dataset': 'HAC, target cartoon', 'Task': TASK,
+        ...     'Metrics': {'top1 acc': 61.5}}]})
+        'cartoon 61.5'
     """
-    names = [x.upper() if x in DOMAINS else f'D{x}' for x in sources + target]
-    return f'{", ".join(names[:-1])} → {names[-1]}'
-
-
-def group(
-    models: Sequence[Mapping[str, Any]], folder: Path
-) -> dict[tuple[int, int], dict[str, dict[str, str]]]:
-    """Sort links by corpus and number of sources, row and column.
-
-    Args:
-        models: Entries of a metafile.
-        folder: Folder that links start from.
-
-    Returns:
-        Link by column by row by (corpus, minus the number of sources).
-    """
-    blocks: dict[tuple[int, int], dict[str, dict[str, str]]] = {}
-    for model in models:
-        path = ROOT / model['Config']
-        name = parse_name(path)
-        block = list(CORPORA).index(name['corpus']), -len(name['sources'])
-        row = path.stem[: name.start('corpus') - 1]
-        column = column_title(name['sources'], name['target'])
-        link = path.relative_to(folder).as_posix()
-        cells = blocks.setdefault(block, {}).setdefault(row, {})
-        cells[column] = f'[{measured(model) or "config"}]({link})'
-    return blocks
+    return ', '.join(
+        f'{result["Dataset"].split("target ")[-1]} {result["Metrics"][METRIC]}'
+        for result in model.get('Results') or ()
+        if result['Task'] == TASK and METRIC in result['Metrics']
+    )
 
 
 def table(models: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str]:
-    """Make the tables of a folder: a row per family of targets.
+    """Make the table of a folder: algorithms by corpora.
 
     Args:
         models: Entries of its metafile.
@@ -249,20 +196,19 @@ def table(models: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str]:
     Yields:
         Lines of Markdown.
     """
-    for (corpus, count), rows in sorted(group(models, folder).items()):
-        columns = sorted(
-            {column for cells in rows.values() for column in cells},
-            key=lambda column: ('HAC123'.index(column[-1]), column),
-        )
-        title = list(CORPORA.values())[corpus]
-        yield f'**{title}{", single source" if count == -1 else ""}**'
-        yield ''
-        yield f'| configuration | {" | ".join(columns)} |'
-        yield '|' + ' --- |' * (len(columns) + 1)
-        for row, cells in sorted(rows.items()):
-            filled = ' | '.join(cells.get(column, '') for column in columns)
-            yield f'| `{row}` | {filled} |'
-        yield ''
+    rows: dict[str, dict[str, str]] = {}
+    for model in models:
+        path = ROOT / model['Config']
+        algorithm, corpus = parse_name(path)
+        link = path.relative_to(folder).as_posix()
+        text = measured(model) or 'config'
+        rows.setdefault(algorithm, {})[corpus] = f'[{text}]({link})'
+    yield f'| algorithm | {" | ".join(CORPORA.values())} |'
+    yield '|' + ' --- |' * (len(CORPORA) + 1)
+    for algorithm, cells in sorted(rows.items()):
+        filled = ' | '.join(cells.get(corpus, '') for corpus in CORPORA)
+        yield f'| `{algorithm}` | {filled} |'
+    yield ''
 
 
 def summary(

@@ -56,14 +56,27 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add('--resume', action='store_true', help='continue interrupted cells')
     add('--retry-failed', action='store_true', help='try failed cells again')
+    add(
+        '--keep-going',
+        action='store_true',
+        help='start further cells although two have failed alike',
+    )
     add('--dry-run', action='store_true', help='print the commands only')
     add('--report-only', action='store_true', help='run nothing')
     add('--amp', action='store_true', help='train with mixed precision')
-    add('--launcher', choices=['none', 'slurm'], default='none')
     add(
-        '--srun',
-        default='',
-        help="arguments of srun, e.g. '-p gpu --gres=gpu:1 -n 1'",
+        '--cluster',
+        choices=['slurm', 'local'],
+        help='run cells as jobs through submitit; --jobs is how many at a '
+        "time, 'local' tries it on this machine",
+    )
+    add(
+        '--job-options',
+        nargs='+',
+        action=DictAction,
+        default={},
+        help='parameters of submitit, such as slurm_partition=gpu '
+        'gpus_per_node=1 timeout_min=600 nodes=2 tasks_per_node=4',
     )
     add(
         '--cfg-options',
@@ -90,7 +103,7 @@ def slots(args: argparse.Namespace) -> list[dict[str, str]]:
             {'CUDA_VISIBLE_DEVICES': device.strip()}
             for device in args.devices.split(',')
         ]
-    is_here = args.launcher == 'none'
+    is_here = args.cluster is None
     if len(places) > 1 and is_here and 'OMP_NUM_THREADS' not in os.environ:
         # Each process would start a thread per core of the whole machine.
         threads = max(1, num_cores() // len(places))
@@ -108,11 +121,9 @@ def print_commands(plan: Plan, launch: Launch) -> None:
                 point = find_resume_point(files.folder, files.schedule())
                 print(shlex.join(train_command(files, launch, point)))
                 continue
-            command, environment = evaluation_command(
-                files, launch, stage, _CHECKPOINT
+            line = shlex.join(
+                evaluation_command(files, launch, stage, _CHECKPOINT)
             )
-            pairs = [f'{k}={shlex.quote(v)}' for k, v in environment.items()]
-            line = ' '.join([*pairs, shlex.join(command)])
             print(line.replace(_CHECKPOINT, _find_checkpoint(files)))
     if plan.search is not None:
         print('# The reruns follow when source validation has chosen.')
@@ -137,11 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = parse_args(argv)
     console = Console()
-    launch = Launch(
-        sys.executable,
-        args.launcher,
-        shlex.split(args.srun),
-    )
+    launch = Launch(sys.executable, args.cluster, args.job_options)
     is_stopped = False
     try:
         plan = load_plan(args.plan, args.work_dir, args.cfg_options, args.amp)
@@ -154,9 +161,22 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if not args.report_only:
             runner = BenchmarkRunner(
-                plan, launch, slots(args), args.resume, args.retry_failed
+                plan,
+                launch,
+                slots(args),
+                args.resume,
+                args.retry_failed,
+                args.keep_going,
             )
             run_with_display(runner, console)
+            if runner.same_failure:
+                console.print(
+                    f'Stopped, since two cells failed alike: '
+                    f'{runner.same_failure}. Mend it and add --retry-failed, '
+                    'or add --keep-going.',
+                    style='bold red',
+                    markup=False,
+                )
     except KeyboardInterrupt:
         is_stopped = True
         console.print('Stopped; continue with --resume.', style='bold')

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
-
-import mmaction
+from _stock_script import run
 
 if __name__ == '__main__':
-    script = Path(mmaction.__file__).parent / '.mim' / 'tools' / 'test.py'
-    runpy.run_path(str(script), run_name='__main__')
+    run('test.py')

@@ -8,8 +8,9 @@ custom_imports = dict(
     allow_failed_imports=False,
 )
 default_scope = 'mmaction'
-# MMEngine's own runner, which lets hooks look at the settings first.
-runner_type = 'CheckedRunner'
+# Writes the protocol out, and checks the settings, before anything is built
+# (docs/configs.md, docs/checks.md).
+runner_type = 'ProtocolRunner'
 
 default_hooks = dict(
     runtime_info=dict(type='RuntimeInfoHook'),
@@ -28,8 +29,9 @@ default_hooks = dict(
     sync_buffers=dict(type='SyncBuffersHook'),
     # Do the settings fit the data, the model and the checkpoint?
     settings=dict(type='SettingsCheckHook', allow_seen_target=False),
+    task_gradient=dict(type='TaskGradientHook'),
+    exact_resume=dict(type='ExactResumeHook'),
 )
-custom_hooks = [dict(type='TaskGradientHook'), dict(type='ExactResumeHook')]
 
 env_cfg = dict(
     cudnn_benchmark=False,

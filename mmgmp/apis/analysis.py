@@ -16,9 +16,11 @@ from mmengine.runner.checkpoint import load_state_dict
 from numpy.typing import NDArray
 
 from mmgmp.apis.predictions import Predictions, read_predictions
+from mmgmp.apis.stored_weights import check_fit
 from mmgmp.registry import MODELS
 from mmgmp.utils.checkpoint_files import read_checkpoint
 from mmgmp.utils.modality_order import restore_encoders, trained_order
+from mmgmp.utils.protocol import resolve_protocol
 from mmgmp.utils.text_files import read_json
 
 __all__ = [
@@ -175,7 +177,11 @@ def extract_features(
 
     Returns:
         The features, in the order of the splits.
+
+    Raises:
+        ValueError: If the weights are not those of the model.
     """
+    config = resolve_protocol(config)
     init_default_scope(config.get('default_scope', 'mmaction'))
     state = read_checkpoint(checkpoint)
     order = trained_order(state['state_dict'])
@@ -185,6 +191,7 @@ def extract_features(
             'encoders': restore_encoders(config.model.encoders, order),
         }
     )
+    check_fit(model, state['state_dict'])
     load_state_dict(model, state['state_dict'])
     model.to(device).eval()
     parts: dict[str, list[torch.Tensor]] = {}

@@ -181,40 +181,27 @@ def _read_entry(
 ) -> tuple[tuple[str, tuple[str, ...], str], Segment]:
     """Kind, paths and template of an entry, and its segment."""
     paths = tuple(entry[k] for k in ('path', 'path_x', 'path_y') if k in entry)
-    if not paths or not all(isinstance(path, str) for path in paths):
+    if not paths:
         raise ValueError(
             f'{name} must name a path, or path_x and path_y, got {entry}'
         )
     if 'num_frames' in entry:
         first, count = entry.get('start_frame', 1), entry['num_frames']
-        template = entry.get('filename_tmpl', '')
-        is_template = isinstance(template, str) and '{' in template
-        if not is_template or not _are_whole(first, count) or count < 1:
+        if 'filename_tmpl' not in entry:
             raise ValueError(
-                f'{name} must hold num_frames >= 1, start_frame and a '
-                f'filename_tmpl with a field for the number, got {entry}'
+                f'{name} is a folder of frames and must hold a filename_tmpl '
+                f'with a field for the number, got {entry}'
             )
-        return ('frames', paths, template), Segment(
-            sample, first, first + count
-        )
-    start, stop = entry.get('start'), entry.get('stop')
-    numbers = [value for value in (start, stop) if value is not None]
-    are_times = all(isinstance(value, (int, float)) for value in numbers)
-    if not are_times or not (start or 0) < (stop or float('inf')):
-        raise ValueError(
-            f'{name}: stop must come after start, both in seconds, got {entry}'
-        )
+        part = Segment(sample, first, first + count)
+        return ('frames', paths, entry['filename_tmpl']), part
+    part = Segment(sample, entry.get('start'), entry.get('stop'))
     suffix = Path(paths[0]).suffix.lower().removeprefix('.')
     is_sound = is_sound or suffix in _sound_endings()
     kind = 'sound' if is_sound else 'video'
-    return (kind, paths, ''), Segment(sample, start, stop)
+    return (kind, paths, ''), part
 
 
 @cache
 def _sound_endings() -> frozenset[str]:
     formats = {suffix.lower() for suffix in soundfile.available_formats()}
     return _SOUND_ENDINGS | formats
-
-
-def _are_whole(*values: Any) -> bool:
-    return all(type(value) is int for value in values)

@@ -12,6 +12,7 @@ from mmengine.registry import DefaultScope
 
 from mmgmp.engine.settings import gather_facts
 from mmgmp.registry import HOOKS
+from mmgmp.utils.protocol import resolve_protocol
 from mmgmp.utils.settings import Problem, check_run, excuse
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
@@ -30,7 +31,7 @@ def check_config(
     ``default_hooks.settings`` allows is a warning here, too.
 
     Args:
-        config: Resolved config, or the path of one.
+        config: Config, or the path of one.
         data_root: Replaces ``data_root`` of every dataset.
         num_ranks: Processes of the training, which share the samples.
 
@@ -46,6 +47,7 @@ def check_config(
     """
     if not isinstance(config, Config):
         config = Config.fromfile(config)
+    config = resolve_protocol(config)
     scope = config.get('default_scope') or 'mmaction'
     with DefaultScope.overwrite_default_scope(scope):
         # Asking a registry loads the rooms.

@@ -21,9 +21,10 @@ class SplitCounts:
         counts: Samples of each class, by domain.
 
     Example:
-        >>> counts = SplitCounts('train.json', ('walk',), {'here': (0,)})
-        >>> [fault.message for fault in counts.faults(1)]
-        ["domain 'here' has no samples, expected 1 of each class"]
+        >>> counts = SplitCounts(
+        ...     'train.json', ('walk',), {'here': (3,), 'there': (1,)})
+        >>> [fault.message for fault in counts.faults(2)]
+        ["class 'walk' has 1 samples in domain 'there', expected 2"]
     """
 
     path: str

@@ -30,6 +30,7 @@ from mmgmp.utils.modality_order import (
     restore_pipeline,
     trained_order,
 )
+from mmgmp.utils.protocol import resolve_protocol
 from mmgmp.visualization.prediction_video import write_prediction_video
 
 
@@ -260,10 +261,12 @@ class MMGMPInferencer(BaseInferencer):
         self, cfg: Any, weights: str | None, device: str = 'cpu'
     ) -> Any:
         if weights is None:
+            _write_out(cfg)
             return super()._init_model(cfg, weights, device)
         state = CheckpointLoader.load_checkpoint(weights, map_location='cpu')
         if not cfg:
             cfg.update(stored_config(state, weights))
+        _write_out(cfg)
         # Assigned, as updating a dict in place keeps its order.
         cfg.model['encoders'] = restore_encoders(
             cfg.model.encoders, trained_order(state_dict_of(state, weights))
@@ -291,6 +294,12 @@ class MMGMPInferencer(BaseInferencer):
 
     def _init_visualizer(self, cfg: Any) -> None:  # noqa: ARG002
         return None
+
+
+def _write_out(cfg: Any) -> None:
+    """Resolve a protocol in place, for the pipeline to find it, too."""
+    for key, value in resolve_protocol(cfg).items():
+        cfg[key] = value
 
 
 @contextmanager

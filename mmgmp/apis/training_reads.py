@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from mmengine.config import Config
+from mmengine.config import Config, ConfigDict
 
 from mmgmp.apis.media_jobs import Fault
 from mmgmp.datasets.annotations import resolve
 from mmgmp.registry import DATASETS, TRANSFORMS
 from mmgmp.utils.parallel import run_jobs
+from mmgmp.utils.protocol import resolve_protocol
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # A modality has been read when its results hold one of these.
@@ -106,8 +107,10 @@ def read_config(config: str | Mapping[str, Any]) -> TrainingReads:
         FileNotFoundError: If there is no such file.
         ValueError: If it names no ``AudioVisualDataset``.
     """
-    content: Any = (
-        Config.fromfile(config) if isinstance(config, str) else config
+    content: Any = resolve_protocol(
+        Config.fromfile(config)
+        if isinstance(config, str)
+        else ConfigDict(config)
     )
     found: list[Mapping[str, Any]] = []
     for key in _LOADERS:

@@ -18,9 +18,9 @@ from mmgmp.apis.analysis import (
     read_predictions,
 )
 from mmgmp.registry import MODELS
+from tests.shipped import load
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = 'gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_accuracy_by_domain_and_class(dump):
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    config = Config.fromfile(ROOT / 'configs' / NAME)
+    config = load()
     with DefaultScope.overwrite_default_scope('mmaction'):
         model = MODELS.build(config.model)
     path = tmp_path_factory.mktemp('model') / 'model.pth'
@@ -90,10 +90,17 @@ def test_class_names_are_read_off_a_checkpoint(checkpoint):
     assert class_names(checkpoint) == ['a', 'b']
 
 
+def test_features_of_another_model_are_refused(checkpoint):
+    config = load()
+    config.model.cls_head.hidden_channels = 8
+    with pytest.raises(ValueError, match='must hold every tensor'):
+        extract_features(config, checkpoint)
+
+
 def test_features_of_the_sources_and_the_target(
     checkpoint, mini_hac, tmp_path
 ):
-    config = Config.fromfile(ROOT / 'configs' / NAME)
+    config = load()
     for split in ('val', 'test'):
         loader = config[f'{split}_dataloader']
         loader.update(num_workers=0, persistent_workers=False, batch_size=2)

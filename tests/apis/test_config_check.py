@@ -5,10 +5,9 @@ from __future__ import annotations
 import runpy
 
 import pytest
-from mmengine.config import Config
 
 from mmgmp.apis.config_check import check_config
-from tests.shipped import GMP, ROOT
+from tests.shipped import GMP, ROOT, load
 
 BATCH = 'train_dataloader.batch_size=14'
 
@@ -27,7 +26,8 @@ def test_a_shipped_config_fits_its_corpus(mini_hac):
 
 
 def test_what_the_config_allows_is_no_error(mini_hac):
-    config = Config.fromfile(GMP)
+    config = load()
+    config.protocol = None
     config.test_dataloader.dataset.domains = ['animal']
     assert errors(check_config(config, str(mini_hac))) == [
         'target-among-sources'
@@ -37,7 +37,7 @@ def test_what_the_config_allows_is_no_error(mini_hac):
 
 
 def test_the_tool_prints_a_line_per_problem(mini_hac, capsys):
-    wrong = ['model.cls_head.num_classes=3', 'train_dataloader.batch_size=99']
+    wrong = ['protocol.num_classes=3', 'train_dataloader.batch_size=99']
     status = tool('--data-root', mini_hac, '--cfg-options', *wrong)
     lines = capsys.readouterr().out.splitlines()
     assert status == 1

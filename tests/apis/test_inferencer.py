@@ -18,9 +18,9 @@ from mmgmp.apis.clip_inputs import read_sound
 from mmgmp.registry import INFERENCERS, MODELS
 from mmgmp.testing.media import write_video
 from mmgmp.utils.config_data import CONFIG_KEY, config_to_text
+from tests.shipped import GMP, load
 
 ROOT = Path(__file__).resolve().parents[2]
-NAME = 'gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
 CLASSES = ['sleeping', 'watching tv', 'eating', 'drinking', 'swimming',
            'running', 'opening door']  # fmt: skip
 RNG = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def media(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def checkpoint(tmp_path_factory):
-    config = Config.fromfile(ROOT / 'configs' / NAME)
+    config = load()
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmaction'):
         model = MODELS.build(config.model)
@@ -172,9 +172,9 @@ def test_annotated_videos(inferencer, media, tmp_path):
 @pytest.mark.parametrize('is_dumped', [False, True])
 def test_the_config_may_be_given(is_dumped, checkpoint, inferencer, tmp_path):
     """A dumped one has its keys sorted, which must not swap the features."""
-    path = ROOT / 'configs' / NAME
+    path = GMP
     if is_dumped:
-        Config.fromfile(path).dump(tmp_path / 'dumped.py')
+        load().dump(tmp_path / 'dumped.py')
         path = tmp_path / 'dumped.py'
         encoders = Config.fromfile(path).model.encoders
         assert list(encoders) == ['audio', 'video']
@@ -267,7 +267,7 @@ def test_weights_that_leave_a_part_at_random_are_refused(checkpoint, tmp_path):
     weights = torch.load(checkpoint, weights_only=True)['state_dict']
     del weights['cls_head.output.weight']
     path = changed(checkpoint, tmp_path / 'a.pth', state_dict=weights)
-    config = str(ROOT / 'configs' / NAME)
+    config = str(GMP)
     with pytest.raises(ValueError, match='1 that are missing.*cls_head'):
         MMGMPInferencer(config, path, 'cpu')
     path = changed(checkpoint, tmp_path / 'a.pth', state_dict=[weights])

@@ -26,7 +26,8 @@ def blocks() -> list[tuple[str, str]]:
 def save(text: str, folder: Path) -> None:
     """Write a Python block to the file that its first line names."""
     name = text.splitlines()[0].removeprefix('# ')
-    assert name.endswith('.py'), f'first line must name the file: {name}'
+    is_file = name.endswith(('.py', '.yml'))
+    assert is_file, f'first line must name the file: {name}'
     (folder / name).write_text(text)
 
 
@@ -80,7 +81,7 @@ def outputs(workplace) -> list[str]:
     """What the shell blocks print, in order."""
     shown = []
     for language, text in blocks():
-        if language == 'python':
+        if language in ('python', 'yaml'):
             save(text, workplace)
         elif language == 'shell':
             shown.append(run(text, workplace))
@@ -89,10 +90,10 @@ def outputs(workplace) -> list[str]:
 
 def test_every_block_is_of_a_kind_that_is_run():
     languages = [language for language, _ in blocks()]
-    assert (
-        languages
-        == ['shell', 'python', *['shell'] * 2, 'python'] + ['shell'] * 2
-    )
+    assert languages == [
+        'shell', 'python', 'shell', 'shell', 'python', 'python',
+        'shell', 'shell', 'yaml', 'shell',
+    ]  # fmt: skip
 
 
 def test_sound_annotation_and_check(workplace, outputs):
@@ -114,4 +115,12 @@ def test_training_and_testing(workplace, outputs):
     # 18 training clips in all, 12 of the sources: 3 batches of 4.
     assert max(line.get('iter', 0) for line in lines) == 3
     for key in ('acc/top1:', 'acc/top1_video:', 'acc/top1_audio:'):
-        assert key in outputs[-1]
+        assert key in outputs[-2]
+
+
+def test_a_plan_leaves_every_domain_out_once(outputs):
+    lines = [x for x in outputs[-1].splitlines() if 'tools/train.py' in x]
+    assert len(lines) == 2 * 3 * 3
+    for domain in ('kitchen', 'garden', 'street'):
+        chosen = [x for x in lines if f'protocol.target={domain}' in x]
+        assert len(chosen) == 2 * 3

@@ -180,44 +180,53 @@ def options(batch_size: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ('config', 'modalities', 'batch_size'),
+    ('config', 'target', 'modalities', 'batch_size'),
     [
         pytest.param(
-            'gmp/gmp_slowfast-r101-r18_1xb16-concat-20e_hac-ac-to-h',
+            'gmp/gmp_hac',
+            'human',
             ('video', 'audio'),
             2,
             id='hac-va',
         ),
         pytest.param(
-            'gmp/gmp_slowfast-r101-r18_1xb16-concat-20e_epic-d23-to-d1',
+            'gmp/gmp_epic',
+            'D1',
             ('video', 'audio'),
             2,
             id='epic-va',
         ),
         pytest.param(
-            'modalities/gmp_slowfast-r101-r18-slowonly-r50_1xb16-concat-20e_'
-            'epic-d12-to-d3',
+            'gmp/gmp_epic',
+            'D3',
             ('video', 'audio', 'flow'),
             1,
             id='epic-vaf',
         ),
         pytest.param(
-            'modalities/gmp_r18-slowonly-r50_1xb16-concat-20e_hac-hc-to-a',
+            'gmp/gmp_hac',
+            'animal',
             ('audio', 'flow'),
             2,
             id='hac-af',
         ),
         pytest.param(
-            'gmp/variant_u/gmp-u-literal_slowfast-r101-r18_1xb16-concat-15e_'
-            'hac-ac-to-h',
+            'gmp/variant_u/gmp-u-literal_hac',
+            'human',
             ('video', 'audio'),
             2,
             id='hac-va-literal',
         ),
     ],
 )
-def test_train_and_test(config, modalities, batch_size, workplace, tmp_path):
+def test_train_and_test(
+    config, target, modalities, batch_size, workplace, tmp_path
+):
     path = ROOT / 'configs' / f'{config}.py'
+    protocol = [
+        f'protocol.target={target}',
+        f'protocol.modalities=[{",".join(modalities)}]',
+    ]
     log, trained = run(
         workplace,
         SCRIPTS / 'train.py',
@@ -227,6 +236,7 @@ def test_train_and_test(config, modalities, batch_size, workplace, tmp_path):
         '--seed',
         0,
         *options(batch_size),
+        *protocol,
     )
     scalars = max(tmp_path.glob('*/vis_data/scalars.json')).read_text()
     steps = [json.loads(line) for line in scalars.splitlines()]
@@ -255,7 +265,9 @@ def test_train_and_test(config, modalities, batch_size, workplace, tmp_path):
         assert f'acc/top1_{modality}' in log
     (tmp_path / 'epoch_1.pth').unlink()
     with (workplace / 'memory.txt').open('a') as file:
-        file.write(f'{config}: {trained:.2f} GiB, test {tested:.2f}\n')
+        file.write(
+            f'{config} {protocol}: {trained:.2f} GiB, test {tested:.2f}\n'
+        )
 
 
 def assert_only_the_last_stage_moved(state, modality, folder, log):

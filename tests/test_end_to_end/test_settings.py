@@ -23,7 +23,7 @@ from tests.test_end_to_end.test_stock_scripts import (
             id='batch-with-a-schedule-by-step',
         ),
         pytest.param(
-            'test_dataloader.dataset.domains=[humna]',
+            'protocol.target=humna',
             "got ['humna']",
             id='target-typo',
         ),

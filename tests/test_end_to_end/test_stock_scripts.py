@@ -17,7 +17,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(mmaction.__file__).parent / '.mim' / 'tools'
-NAME = '{}_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
+NAME = '{}_mini-hac.py'
 GMP = ROOT / 'configs/gmp' / NAME.format('gmp')
 
 

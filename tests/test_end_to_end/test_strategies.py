@@ -36,14 +36,14 @@ DROP_ALL = [
 OVERRIDES = {
     'drb': [
         'train_cfg.max_epochs=2',
-        'custom_hooks.2.interval=1',
-        'custom_hooks.2.order=before_validation',
+        'default_hooks.drb.interval=1',
+        'default_hooks.drb.order=before_validation',
     ],
     'grad-blending': [
         'train_cfg.max_epochs=2',
-        'custom_hooks.2.super_epoch=2',
+        'default_hooks.grad_blending.super_epoch=2',
     ],
-    'grad-blending-copies': ['custom_hooks.2.super_epoch=1'],
+    'grad-blending-copies': ['default_hooks.grad_blending.super_epoch=1'],
     'opm': DROP_ALL,
     'opm-ogm': DROP_ALL,
 }

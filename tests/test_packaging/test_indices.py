@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -29,16 +28,3 @@ def test_models_name_their_config(metafile: str) -> None:
         assert (ROOT / config).is_file(), config
         assert model['Name'] == config.stem.lower()
         assert model['In Collection'] in collections
-
-
-def test_file_names_are_unique() -> None:
-    """Mim finds a config by its file name over the whole package."""
-    configs = (ROOT / 'configs').rglob('*.py')
-    modules = (ROOT / 'mmgmp').rglob('*.py')
-    counts = Counter(
-        path.name
-        for path in [*configs, *modules]
-        if path.name != '__init__.py' and '.mim' not in path.parts
-    )
-    configs = {p.name for p in (ROOT / 'configs').rglob('*.py')}
-    assert [n for n in configs if counts[n] > 1] == []

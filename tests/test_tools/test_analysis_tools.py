@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 
 from mmgmp.registry import MODELS
+from tests.shipped import GMP, load
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools/analysis'
-NAME = 'gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
 
 
 @pytest.fixture
@@ -140,12 +139,12 @@ def test_a_damaged_table_is_named(run, cells):
 
 def test_a_map_of_features(run, mini_hac, tmp_path):
     """The real thing: encoders and fusion over clips of three domains."""
-    config = Config.fromfile(ROOT / 'configs' / NAME)
+    config = load()
     checkpoint = tmp_path / 'model.pth'
     state = MODELS.build(config.model).state_dict()
     meta = {'dataset_meta': {'classes': []}}
     torch.save({'state_dict': state, 'meta': meta}, checkpoint)
-    words = [ROOT / 'configs' / NAME, checkpoint, '--out', tmp_path / 'map']
+    words = [GMP, checkpoint, '--out', tmp_path / 'map']
     words += ['--corpus', 'mini-HAC', '--seed', 0, '--synthetic']
     words += ['--features', 'fused', '--cfg-options']
     for split in ('val', 'test'):

@@ -22,13 +22,12 @@ title: Two cells
 corpus: mini-HAC
 synthetic: true
 methods:
-  ERM: {configs}/base/erm_{name}
-  GMP: {configs}/gmp/gmp_{name}
-targets: {{H: ac-to-h}}
+  ERM: {configs}/base/erm_mini-hac.py
+  GMP: {configs}/gmp/gmp_mini-hac.py
+targets: {{H: human}}
 seeds: [0]
 compare_to: [ERM]
 """
-NAME = 'slowfast-r18-r18_1xb16-concat-10e_mini-hac-{target}.py'
 
 
 def options(data: Path) -> list[str]:
@@ -58,7 +57,7 @@ def run(*words: object) -> subprocess.CompletedProcess[str]:
 def test_a_plan_survives_being_killed(mini_hac, tmp_path):
     """Two cells of two slots; killed in the middle, continued, reported."""
     plan, work = tmp_path / 'two.yml', tmp_path / 'runs'
-    plan.write_text(PLAN.format(configs=ROOT / 'configs', name=NAME))
+    plan.write_text(PLAN.format(configs=ROOT / 'configs'))
     words = [plan, '--work-dir', work, '--jobs', 2]
     words += ['--cfg-options', *options(mini_hac)]
     first = subprocess.Popen(
@@ -115,13 +114,13 @@ def test_a_dry_run_prints_commands_and_starts_nothing(toy):
     assert not (toy / 'runs').exists()
 
 
-def test_slurm_commands(toy):
+def test_commands_of_jobs_with_several_tasks(toy):
     shown = run(
-        toy / 'plan.yml', '--dry-run', '--launcher', 'slurm',
-        '--srun', '-p gpu --gres=gpu:1', '--amp',
+        toy / 'plan.yml', '--dry-run', '--cluster', 'slurm', '--amp',
+        '--job-options', 'slurm_partition=gpu', 'nodes=2',
     )  # fmt: skip
     line = next(x for x in shown.stdout.splitlines() if 'train.py' in x)
-    assert line.startswith(f'srun -p gpu --gres=gpu:1 {sys.executable} -u')
+    assert line.startswith(f'{sys.executable} -u')
     assert '--launcher slurm --amp' in line
 
 
@@ -169,7 +168,7 @@ def tool(monkeypatch):
             ],
         ),
         # The cores of the machine that submits say nothing.
-        (['--jobs', '2', '--launcher', 'slurm'], [{}, {}]),
+        (['--jobs', '2', '--cluster', 'slurm'], [{}, {}]),
     ],
 )
 def test_cells_at_a_time_share_the_cores(words, expected, tool):

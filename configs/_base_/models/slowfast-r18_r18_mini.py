@@ -59,6 +59,11 @@ model = dict(
         ),
     ),
     fusion=dict(type='ConcatFusion'),
-    cls_head=dict(type='MLPClassifierHead', num_classes=7),
-    domain_head=dict(type='DomainDiscriminatorHead', num_domains=2),
+    # None: as many as the protocol says.
+    cls_head=dict(
+        type='MLPClassifierHead', num_classes=None, hidden_channels=256
+    ),
+    domain_head=dict(
+        type='DomainDiscriminatorHead', num_domains=None, hidden_channels=256
+    ),
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mmgmp.apis.benchmark.commands import Launch
 from mmgmp.apis.benchmark.plan import Plan, load_plan
-from mmgmp.apis.benchmark.report_files import write_report
+from mmgmp.apis.benchmark.report import write_report
 from mmgmp.apis.benchmark.results import Results, collect_results
 from mmgmp.apis.benchmark.runner import BenchmarkRunner, list_cells
-from mmgmp.apis.benchmark.statistics import paired_difference, summarise
+from mmgmp.apis.benchmark.tables import paired_difference, tables
 
 __all__ = [
     'BenchmarkRunner',
@@ -18,6 +18,6 @@ __all__ = [
     'list_cells',
     'load_plan',
     'paired_difference',
-    'summarise',
+    'tables',
     'write_report',
 ]

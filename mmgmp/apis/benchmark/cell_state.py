@@ -29,6 +29,7 @@ from mmgmp.apis.benchmark.plan import Plan
 from mmgmp.apis.benchmark.plan_file import slug
 from mmgmp.apis.benchmark.training_state import Metrics, Schedule
 from mmgmp.utils import draft_files, text_files
+from mmgmp.utils.protocol import resolve_protocol
 
 #: What the file of a finished training must say.
 _NEEDED = {'train.json': ('checkpoint', 'metrics')}
@@ -66,12 +67,12 @@ class CellFiles:
         self.folder = cell.folder(plan.work_dir)
 
     def config(self, import_custom_modules: bool = False) -> Config:
-        """Return the training config with the cell's overrides."""
+        """Return the training config, overridden and written out."""
         config = Config.fromfile(
             self.cell.config, import_custom_modules=import_custom_modules
         )
         config.merge_from_dict(dict(self.cell.overrides))
-        return config
+        return resolve_protocol(config)
 
     def schedule(self) -> Schedule:
         """Return the schedule of the training."""
@@ -118,6 +119,15 @@ class CellFiles:
         """Return what is known about the last failure."""
         return read_json(self.folder / 'failure.json')
 
+    def last_words(self, stage: str) -> str:
+        """Return the last line that a stage's process wrote."""
+        path = self.log(stage)
+        if not path.is_file():
+            return ''
+        text = path.read_text(encoding='utf-8', errors='replace')
+        lines = [line for line in text.splitlines() if line.strip()]
+        return lines[-1].strip() if lines else ''
+
     def write_failure(self, stage: str, code: int | str) -> None:
         """Remember that a stage's process failed."""
         failure = {'stage': stage, 'code': code, 'log': str(self.log(stage))}
@@ -133,6 +143,11 @@ class CellFiles:
             self.stage_file(stage),
             {**values, 'settings_hash': self._hash(stage)},
         )
+
+    def forget_tests(self) -> None:
+        """Take away what was measured on an earlier training."""
+        for stage in self.cell.stages[1:]:
+            self.stage_file(stage).unlink(missing_ok=True)
 
     def write_cell(self) -> None:
         """Say what the cell is, before its first process starts."""
@@ -192,10 +207,8 @@ class CellFiles:
                 *(['--amp'] if self.plan.amp else []),
             ]
         else:
-            choice = self.plan.evaluations.get(stage)
             settings = [
-                choice and Path(choice.name).name,
-                choice and choice.overrides,
+                self.plan.evaluations.get(stage),
                 self.plan.checkpoint,
             ]
         text = json.dumps(settings, sort_keys=True, default=str)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mmgmp.apis.benchmark.plan import Method, Overrides, Plan
 from mmgmp.apis.benchmark.plan_file import check_length, slug
+from mmgmp.apis.benchmark.search import Study, select_trial
 
 TRAIN = 'train'
 TEST = 'test'
@@ -97,7 +96,7 @@ def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
         else:
             cells += group.searched(validation)
     names = [cell.name for cell in cells]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(n for n, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(
             f'methods, targets and settings must differ, got {twice} twice; '
@@ -109,57 +108,11 @@ def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
         # Unlike the method of a path, it bears names that are too long.
         if not os.path.isfile(cell.config):
             raise FileNotFoundError(
-                f'methods.{cell.method} names {cell.config} for target '
-                f'{cell.target}, which is not there; paths are relative to '
-                f'the plan {plan.path}'
+                f'methods.{cell.method} names {cell.config}, which is not '
+                f'there; paths are relative to the plan {plan.path}, and '
+                f'placeholders are filled from names {dict(plan.names)}'
             )
     return cells
-
-
-def select_trial(accuracies: list[float]) -> int:
-    """Choose the configuration with the best source validation.
-
-    Args:
-        accuracies: Source-validation accuracy of each trial.
-
-    Returns:
-        Index of the largest; of equal ones the first, so that the default
-        configuration wins a tie. The published protocol asks the validation
-        loss first, which the stock validation loop does not compute
-        [choice].
-
-    Example:
-        >>> select_trial([0.5, 0.75, 0.75])
-        1
-    """
-    return int(np.argmax(accuracies))
-
-
-def draw_settings(
-    space: Mapping[str, Any], rng: np.random.Generator
-) -> dict[str, Any]:
-    """Draw one random configuration.
-
-    Args:
-        space: ``[low, high]``, drawn uniformly and rounded to one decimal,
-            or ``{'choices': [...]}`` by parameter.
-        rng: Source of randomness.
-
-    Returns:
-        A value by parameter.
-
-    Example:
-        >>> draw_settings({'a': [0, 1]}, np.random.default_rng(0))
-        {'a': 0.6}
-
-    Source: MMDG-Bench (arXiv 2605.06643), released search script.
-    """
-    return {
-        name: span['choices'][int(rng.integers(len(span['choices'])))]
-        if isinstance(span, Mapping)
-        else round(float(rng.uniform(*span)), 1)
-        for name, span in space.items()
-    }
 
 
 @dataclass(frozen=True)
@@ -185,16 +138,25 @@ class _Group:
 
     def searched(self, validation: Validation) -> Iterator[Cell]:
         search = self.plan.search
-        assert search is not None
-        key = f'{self.name}/{self.modalities}/{self.target}'
-        rng = np.random.default_rng((search.seed, zlib.crc32(key.encode())))
-        trials = []
-        for number in range(search.trials + 1):
-            settings = draw_settings(self.method.space, rng) if number else {}
-            trials.append(self._trial(number, settings))
-        found = [validation(trial) for trial in trials]
-        accuracies = [value for value in found if value is not None]
-        if len(accuracies) < len(trials):
+        if search is None:
+            return
+        study = Study(
+            self.plan.work_dir,
+            f'{self.name}/{self.modalities}/{self.target}',
+            search,
+            self.method.space,
+        )
+        trials: list[Cell] = []
+        accuracies: list[float] = []
+        # Handing one in may let the next trial be named.
+        while len(trials) < len(settings := study.settings()):
+            number = len(trials)
+            trials.append(self._trial(number, settings[number]))
+            accuracy = validation(trials[-1])
+            if accuracy is not None:
+                study.tell(number, accuracy)
+                accuracies.append(accuracy)
+        if len(accuracies) < search.trials + 1:
             yield from trials
             return
         best = select_trial(accuracies)
@@ -224,14 +186,8 @@ class _Group:
         role: str = 'run',
     ) -> Cell:
         plan, method = self.plan, self.method
-        target = plan.targets[self.target]
-        modalities = plan.modalities[self.modalities]
         path = method.config
-        for key, value in {
-            **plan.names,
-            'target': target.name,
-            'modalities': modalities.name,
-        }.items():
+        for key, value in plan.names.items():
             path = path.replace(f'{{{key}}}', value)
         is_tested = role != 'trial' or (
             plan.search is not None and plan.search.oracle
@@ -244,8 +200,8 @@ class _Group:
             (plan.path.parent / path).resolve(),
             {
                 **method.overrides,
-                **modalities.overrides,
-                **target.overrides,
+                **plan.modalities[self.modalities],
+                **plan.targets[self.target],
                 **plan.overrides,
                 **{
                     plan.config_key(name): value

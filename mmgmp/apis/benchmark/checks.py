@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from mmengine.config import Config
 
 from mmgmp.apis.benchmark.cell_state import CellFiles, State
 from mmgmp.apis.benchmark.plan import Plan
+from mmgmp.utils.protocol import resolve_protocol
 
 
 def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
@@ -20,6 +24,8 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
         resume: Whether interrupted cells may be continued.
 
     Raises:
+        FileNotFoundError: If files that cells need are not there; the
+            message lists all of them.
         ValueError: If the work directory holds cells of other settings, or a
             parameter names a config key that is not there.
         RuntimeError: If cells were interrupted and ``resume`` is off.
@@ -32,7 +38,15 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
             f'{stale[0]}; name another --work-dir, or delete them to run '
             'those cells again'
         )
+    _check_protocols(plan, cells)
     _check_parameters(plan, cells)
+    waiting = [files for files in cells if files.state() is not State.DONE]
+    if missing := missing_files(waiting):
+        raise FileNotFoundError(
+            f'{len(missing)} files that this plan needs are not there; make '
+            'or fetch them first (data_prep/README.md names the steps):\n  '
+            + '\n  '.join(missing)
+        )
     names = [
         files.cell.name
         for files in cells
@@ -45,6 +59,72 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
         )
 
 
+@lru_cache(maxsize=256)
+def _read(path: Path) -> Config:
+    return Config.fromfile(path, import_custom_modules=False)
+
+
+def _check_protocols(plan: Plan, cells: Sequence[CellFiles]) -> None:
+    """A domain or modality that a corpus lacks would fail cell by cell."""
+    seen = set()
+    for files in cells:
+        cell = files.cell
+        group = (cell.config, cell.target, cell.modalities)
+        if group in seen:
+            continue
+        seen.add(group)
+        for stage in [None, *plan.evaluations]:
+            config = copy.deepcopy(_read(cell.config))
+            more = {} if stage is None else plan.evaluations[stage]
+            config.merge_from_dict({**cell.overrides, **more})
+            try:
+                resolve_protocol(config)
+            except ValueError as error:
+                raise ValueError(
+                    f'cell {cell.name}{f", {stage}" if stage else ""}: {error}'
+                ) from error
+
+
+def missing_files(cells: Iterable[CellFiles]) -> list[str]:
+    """List what cells need and is not there, each with who needs it.
+
+    Looked for are annotation files, pretrained weights and checkpoints to
+    start from. Media are not: that is what ``tools/check_data.py`` is for.
+
+    Args:
+        cells: Cells that are still to run.
+    """
+    needed: dict[str, str] = {}
+    for files in cells:
+        for path in _named_files(files.config().to_dict()):
+            if '://' not in path and not Path(path).exists():
+                needed.setdefault(path, files.cell.name)
+    return [f'{path} (for {name})' for path, name in needed.items()]
+
+
+def _named_files(config: dict[str, Any]) -> Iterator[str]:
+    """Annotation files and weights of a config."""
+    for split in ('train', 'val', 'test'):
+        loader = config.get(f'{split}_dataloader') or {}
+        dataset = loader.get('dataset') or {}
+        names = dataset.get('ann_file') or []
+        for name in [names] if isinstance(names, str) else names:
+            yield str(Path(dataset.get('data_root') or '', name))
+    yield from _weights(config.get('model') or {})
+    if config.get('load_from'):
+        yield str(config['load_from'])
+
+
+def _weights(model: Any) -> Iterator[str]:
+    """Checkpoints that parts of a model are initialised from."""
+    parts = model.values() if isinstance(model, dict) else model
+    if isinstance(model, dict) and isinstance(model.get('checkpoint'), str):
+        yield model['checkpoint']
+    for part in parts:
+        if isinstance(part, (dict, list, tuple)):
+            yield from _weights(part)
+
+
 def _check_parameters(plan: Plan, cells: Sequence[CellFiles]) -> None:
     """A misspelt key would be varied without any effect."""
     seen = set()
@@ -55,7 +135,7 @@ def _check_parameters(plan: Plan, cells: Sequence[CellFiles]) -> None:
             continue
         seen.add(group)
         keys = {name: plan.config_key(name) for name in cell.settings}
-        config = Config.fromfile(cell.config, import_custom_modules=False)
+        config = copy.deepcopy(_read(cell.config))
         config.merge_from_dict(
             {
                 key: value
@@ -63,6 +143,7 @@ def _check_parameters(plan: Plan, cells: Sequence[CellFiles]) -> None:
                 if key not in keys.values()
             }
         )
+        config = resolve_protocol(config)
         for name, key in keys.items():
             if not _has_place(config.to_dict(), key):
                 raise ValueError(

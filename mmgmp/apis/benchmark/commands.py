@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mmgmp.apis.benchmark.cell_state import CellFiles
 from mmgmp.apis.benchmark.cells import TEST, TRAIN
 from mmgmp.apis.benchmark.options import spell
-
-#: Names the training config to a test-time config (``configs/robustness``).
-CONFIG_VARIABLE = 'MMGMP_CONFIG'
 
 
 @dataclass(frozen=True)
@@ -21,25 +18,28 @@ class Launch:
 
     Args:
         python: Interpreter.
-        launcher: ``'none'`` or ``'slurm'``, MMEngine's launcher.
-        srun: Arguments of ``srun``, for ``'slurm'``.
+        cluster: ``'slurm'`` or ``'local'``, submitit's executors; None runs
+            processes here.
+        parameters: Of submitit, such as ``slurm_partition``,
+            ``gpus_per_node``, ``tasks_per_node``, ``nodes``.
     """
 
     python: str
-    launcher: str = 'none'
-    srun: Sequence[str] = ()
+    cluster: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def script(self, name: str) -> list[str]:
         """Return the command up to and with MMAction2's script."""
         import mmaction
 
         path = Path(mmaction.__file__).parent / '.mim' / 'tools' / name
-        prefix = ['srun', *self.srun] if self.launcher == 'slurm' else []
-        return [*prefix, self.python, '-u', str(path)]
+        return [self.python, '-u', str(path)]
 
     def flags(self) -> list[str]:
-        """Return the launcher flag, if it is needed."""
-        return [] if self.launcher == 'none' else ['--launcher', self.launcher]
+        """Return MMEngine's launcher, which several tasks need."""
+        per_node = int(self.parameters.get('tasks_per_node', 1))
+        num_tasks = per_node * int(self.parameters.get('nodes', 1))
+        return ['--launcher', 'slurm'] if num_tasks > 1 else []
 
 
 def train_command(
@@ -69,7 +69,7 @@ def train_command(
 
 def evaluation_command(
     files: CellFiles, launch: Launch, stage: str, checkpoint: str | Path
-) -> tuple[list[str], dict[str, str]]:
+) -> list[str]:
     """Build the command of one evaluation.
 
     Args:
@@ -79,19 +79,15 @@ def evaluation_command(
         checkpoint: File to test.
 
     Returns:
-        The command, and environment variables that it needs.
+        The command.
     """
-    plan, cell = files.plan, files.cell
-    config, overrides, environment = cell.config, dict(cell.overrides), {}
+    overrides = dict(files.cell.overrides)
     if stage != TEST:
-        choice = plan.evaluations[stage]
-        config = (plan.path.parent / choice.name).resolve()
-        overrides.update(choice.overrides)
-        environment[CONFIG_VARIABLE] = str(cell.config)
+        overrides.update(files.plan.evaluations[stage])
     folder = files.stage_folder(stage)
-    command = [
+    return [
         *launch.script('test.py'),
-        str(config),
+        str(files.cell.config),
         str(checkpoint),
         '--work-dir',
         str(folder),
@@ -100,7 +96,6 @@ def evaluation_command(
         *launch.flags(),
         *_cfg_options(overrides),
     ]
-    return command, environment
 
 
 def _cfg_options(overrides: dict[str, Any]) -> list[str]:

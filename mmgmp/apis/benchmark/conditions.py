@@ -23,13 +23,12 @@ def conditions(results: Results) -> dict[str, Any]:
     plan = results.plan
     clips: dict[str, list[Any]] = {}
     lengths: dict[str, list[str]] = {}
-    facts = [run.facts for run in results.runs if run.facts]
-    for run in results.runs:
-        if run.facts:
-            cell, fact = run.cell, run.facts
-            _add(clips.setdefault(cell.target, []), fact['clips'])
-            length = f'{fact["length"]} {fact["unit"]}s'
-            _add(lengths.setdefault(cell.method, []), length)
+    facts = list(results.facts.values())
+    for number, fact in results.facts.items():
+        cell = results.cells.loc[number]
+        _add(clips.setdefault(cell['target'], []), fact['clips'])
+        length = f'{fact["length"]} {fact["unit"]}s'
+        _add(lengths.setdefault(cell['method'], []), length)
     dates = sorted(fact['date'] for fact in facts)
     return {
         'targets': list(plan.targets),
@@ -47,8 +46,8 @@ def conditions(results: Results) -> dict[str, Any]:
     }
 
 
-def condition_rows(results: Results) -> list[list[str]]:
-    """Lay the conditions out as text, the header first.
+def condition_texts(results: Results) -> list[list[str]]:
+    """Lay the conditions out as pairs of name and text.
 
     Args:
         results: What was measured.
@@ -89,10 +88,7 @@ def condition_rows(results: Results) -> list[list[str]]:
             for item in found['software']
         ),
     }
-    return [
-        ['condition', 'value'],
-        *([name, text] for name, text in rows.items() if text),
-    ]
+    return [[name, text] for name, text in rows.items() if text]
 
 
 def _clips_text(counts: dict[str, int | str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -97,9 +96,7 @@ def progress_table(runner: BenchmarkRunner) -> RenderableType:
         lines.append(Text(f'▶ {name}: {job.progress()}, {minutes:.1f} min'))
     for name in sorted(runner.busy):
         holder = lock_holder(plan.work_dir / name)
-        lines.append(
-            Text(f'… {name}: in work elsewhere (process {holder})', 'yellow')
-        )
+        lines.append(Text(f'… {name}: in work elsewhere ({holder})', 'yellow'))
     return Group(*lines)
 
 
@@ -135,19 +132,13 @@ def print_failures(cells: Iterable[CellFiles], console: Console) -> int:
         console.print(f'{len(failed)} cells FAILED:', style='bold red')
     for files in failed:
         failure = files.failure() or {}
-        log = Path(failure.get('log', ''))
+        words = files.last_words(str(failure.get('stage')))
         console.print(
             f'  {files.cell.name}, {failure.get("stage")}: '
-            f'{failure.get("code")}\n    {_last_line(log)}\n    log: {log}',
+            f'{failure.get("code")}\n    {words}\n    log: '
+            f'{failure.get("log")}',
             soft_wrap=True,
             highlight=False,
             markup=False,
         )
     return len(failed)
-
-
-def _last_line(log: Path) -> str:
-    if not log.is_file():
-        return ''
-    lines = log.read_text(encoding='utf-8', errors='replace').splitlines()
-    return next((line for line in reversed(lines) if line.strip()), '')

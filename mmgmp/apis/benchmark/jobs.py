@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import signal
-import subprocess
+import re
 import time
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -20,6 +16,13 @@ from mmgmp.apis.benchmark.commands import (
     evaluation_command,
     train_command,
 )
+from mmgmp.apis.benchmark.executors import (
+    LocalProcess,
+    Process,
+    find_job,
+    note_start,
+    submit,
+)
 from mmgmp.apis.benchmark.facts import training_facts
 from mmgmp.apis.benchmark.training_state import (
     Metrics,
@@ -30,18 +33,25 @@ from mmgmp.apis.benchmark.training_state import (
 from mmgmp.utils.text_files import parse_json, read_text, warn_once
 
 _PATIENCE = 10.0
+_TAIL_BYTES = 32768
+_STEP = re.compile(
+    r'(?:Epoch|Iter)\((?P<mode>\w+)\)\s+(?:\[\s*(?P<epoch>\d+)\])?'
+    r'\[\s*(?P<step>\d+)/\s*(?P<last>\d+)\]'
+)
+_ACCURACY = re.compile(r'\bacc/top1: ([\d.]+)')
+_TIME_LEFT = re.compile(r'\beta: ((?:\d+ days?, )?[\d:]+)')
 
 
 @dataclass
 class Job:
-    """A running process.
+    """A stage of a cell that is being worked on.
 
     Args:
         files: Of its cell.
         stage: What it does.
         slot: Place in the pool that it takes.
-        claim: Lock of the cell; the process holds it, too.
-        process: The process, leader of its own group.
+        claim: Lock of the cell; a process of this machine holds it, too.
+        process: Where it runs.
         started: Value of ``time.monotonic`` at the start.
     """
 
@@ -49,26 +59,48 @@ class Job:
     stage: str
     slot: int
     claim: IO[str]
-    process: subprocess.Popen[bytes]
+    process: Process
     started: float = field(default_factory=time.monotonic)
 
     def progress(self) -> str:
-        """Say where the process is, from what it logs."""
-        if self.stage != TRAIN:
-            return self.stage
-        logs = sorted(self.files.folder.glob('*/vis_data/scalars.json'))
-        text = logs[-1].read_text('utf-8', 'replace') if logs else ''
-        for line in reversed(text.splitlines()):
-            try:
-                values = parse_json(line, 'the log', allow_nan=True)
-            except ValueError:  # being written
-                continue
-            if not isinstance(values, dict):
-                continue
-            if 'epoch' in values:
-                return f'epoch {values["epoch"]}'
-            return f'step {values.get("step", "?")}'
+        """Say where the process is, from the end of its log."""
+        return describe_progress(_tail(self.files.log(self.stage)))
+
+
+def describe_progress(log: str) -> str:
+    """Read epoch, accuracy and time left off what MMEngine logs.
+
+    Args:
+        log: End of the output of a stock script.
+
+    Example:
+        >>> describe_progress('''
+        ... Epoch(val) [2][5/5]    acc/top1: 0.6161  acc/top1_video: 0.21
+        ... Epoch(train)  [3][20/42]  lr: 1e-4  eta: 0:01:23  time: 0.2
+        ... ''')
+        'epoch 3, 20/42, acc/top1 61.6 %, 0:01:23 left'
+    """
+    steps = list(_STEP.finditer(log))
+    if not steps:
         return 'starting'
+    found = steps[-1].groupdict()
+    is_training = found['mode'] == 'train'
+    parts = [] if is_training else [found['mode']]
+    parts += [f'epoch {found["epoch"]}'] if found['epoch'] else []
+    parts.append(f'{found["step"]}/{found["last"]}')
+    if accuracies := _ACCURACY.findall(log):
+        parts.append(f'acc/top1 {100 * float(accuracies[-1]):.1f} %')
+    if is_training and (times := _TIME_LEFT.findall(log)):
+        parts.append(f'{times[-1]} left')
+    return ', '.join(parts)
+
+
+def _tail(path: Path) -> str:
+    if not path.is_file():
+        return ''
+    with open(path, 'rb') as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        return file.read().decode('utf-8', errors='replace')
 
 
 def start_job(
@@ -81,6 +113,8 @@ def start_job(
 ) -> Job:
     """Start the process of a stage; its output goes to the stage's log.
 
+    A job that an earlier runner has left with the cell is waited for instead.
+
     Args:
         files: Of the cell.
         stage: What to do.
@@ -92,35 +126,36 @@ def start_job(
     Returns:
         The running job.
     """
-    command, more = _command(files, stage, launch)
-    with open(files.log(stage), 'ab') as log:
-        log.write(
-            f'\n=== {time.strftime("%Y-%m-%d %H:%M:%S")} '
-            f'{shlex.join(command)}\n'.encode()
-        )
-        log.flush()
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment, **more},
-            pass_fds=[claim.fileno()],
-            start_new_session=True,
+    left = find_job(files.folder)
+    if left is not None:
+        process: Process = left
+    else:
+        command = _command(files, stage, launch)
+        log = files.log(stage)
+        note_start(log, command)
+        process = (
+            LocalProcess(command, environment, log, claim)
+            if launch.cluster is None
+            else submit(
+                launch.cluster,
+                launch.parameters,
+                files.folder,
+                command,
+                environment,
+                log,
+            )
         )
     claim.truncate(0)
-    claim.write(f'{process.pid}\n')
+    claim.write(f'{process.name}\n')
     claim.flush()
     return Job(files, stage, slot, claim, process)
 
 
-def _command(
-    files: CellFiles, stage: str, launch: Launch
-) -> tuple[list[str], dict[str, str]]:
+def _command(files: CellFiles, stage: str, launch: Launch) -> list[str]:
     if stage == TRAIN:
         point = find_resume_point(files.folder, files.schedule())
         prepare_resume(files.folder, point)
-        return train_command(files, launch, point), {}
+        return train_command(files, launch, point)
     trained = read_json(files.stage_file(TRAIN)) or {}
     checkpoint = files.folder / trained['checkpoint']
     return evaluation_command(files, launch, stage, checkpoint)
@@ -134,20 +169,11 @@ def stop_jobs(jobs: Iterable[Job]) -> None:
     """
     jobs = list(jobs)
     for job in jobs:
-        _signal(job, signal.SIGTERM)
+        job.process.ask_to_stop()
     deadline = time.monotonic() + _PATIENCE
     for job in jobs:
-        try:
-            job.process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            _signal(job, signal.SIGKILL)
-            job.process.wait()
+        job.process.stop(max(0.0, deadline - time.monotonic()))
         job.claim.close()
-
-
-def _signal(job: Job, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(job.process.pid, number)
 
 
 def finish_stage(files: CellFiles, stage: str, is_here: bool = True) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from mmgmp.apis.benchmark.options import Overrides, flatten
 from mmgmp.apis.benchmark.plan_checks import (
     check_choice,
+    check_count,
     check_keys,
     check_needed,
     check_seeds,
@@ -30,22 +31,9 @@ _KEYS = (
     'keep', 'work_dir',
 )  # fmt: skip
 _METHOD_KEYS = ('config', 'overrides', 'space', 'sweep', 'compare_to')
-_SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle')
+_SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle', 'sampler', 'startup')
 # Stages and files that the runner itself names in the folder of a cell.
 _RESERVED = ('cell', 'failure', 'test', 'train', 'val')
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One value of a grid axis.
-
-    Args:
-        name: Fills the axis's placeholder in the config paths.
-        overrides: Config keys that it sets.
-    """
-
-    name: str
-    overrides: Overrides = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,8 +41,8 @@ class Method:
     """One row of the table.
 
     Args:
-        config: Path of the training config, relative to the plan, with
-            ``{target}`` and ``{modalities}`` where they differ.
+        config: Path of the training config, relative to the plan, with the
+            placeholders of the plan's ``names``.
         overrides: Config keys that it sets.
         space: Search range by parameter: ``[low, high]`` or
             ``{'choices': [...]}``.
@@ -72,14 +60,16 @@ class Method:
 
 @dataclass(frozen=True)
 class Search:
-    """Random search that source validation decides.
+    """Search that source validation decides.
 
     Args:
-        trials: Random configurations besides the default one, >= 0.
+        trials: Drawn configurations besides the default one, >= 0.
         reruns: Runs of the winner with new seeds, >= 0.
         seed: Of the drawn configurations.
         oracle: Whether all trials are tested, too, so that the report can
             state, apart, what selection on the target would have given.
+        sampler: ``'random'``, or ``'tpe'`` to draw from what was found.
+        startup: Trials that ``'tpe'`` waits for, >= 1.
 
     Source: MMDG-Bench (arXiv 2605.06643): 10 trials and 2 reruns.
     """
@@ -88,6 +78,8 @@ class Search:
     reruns: int = 2
     seed: int = 0
     oracle: bool = False
+    sampler: str = 'random'
+    startup: int = 4
 
 
 @dataclass(frozen=True)
@@ -99,22 +91,22 @@ class Plan:
         title: Heading of the report.
         corpus: Name of the measured corpus.
         synthetic: Whether the corpus is rendered, not recorded.
-        names: What fills further placeholders of the config paths.
+        names: What fills placeholders of the config paths.
         methods: Rows by name.
-        targets: Unseen domains by name; fill ``{target}``.
-        modalities: Modality sets by name; fill ``{modalities}``.
+        targets: Config keys that a target sets, by its name.
+        modalities: Config keys that a modality set sets, by its name.
         seeds: Training seeds, the same for all methods.
         overrides: Config keys set in every cell.
         parameters: Config keys by the short names used in ``space`` and
             ``sweep``.
         search: Hyper-parameter search, or None.
-        evaluations: Further test-time configs by name.
+        evaluations: Config keys of further tests, by their name.
         metrics: Reported numbers, ``<evaluation>/<metric>`` by heading;
             ``val`` is source validation and ``test`` the target.
         compare_to: Methods that all others are compared with, in pairs.
         published: Which published tables stand beside the measured one.
         checkpoint: ``'best'`` on source validation, or ``'last'``.
-        keep: ``'all'`` checkpoints of a finished cell, or only ``'best'``.
+        keep: Only the ``'best'`` checkpoint of a finished cell, or ``'all'``.
         work_dir: Where everything goes.
         amp: Whether to train with mixed precision (``--amp``).
     """
@@ -125,13 +117,13 @@ class Plan:
     synthetic: bool
     names: Mapping[str, str]
     methods: Mapping[str, Method]
-    targets: Mapping[str, Choice]
-    modalities: Mapping[str, Choice]
+    targets: Mapping[str, Overrides]
+    modalities: Mapping[str, Overrides]
     seeds: tuple[int, ...]
     overrides: Overrides
     parameters: Mapping[str, str]
     search: Search | None
-    evaluations: Mapping[str, Choice]
+    evaluations: Mapping[str, Overrides]
     metrics: Mapping[str, str]
     compare_to: tuple[str, ...]
     published: Mapping[str, Any]
@@ -201,7 +193,7 @@ def _plan(
     _check_comparisons(raw, methods)
     for key, known in (
         ('checkpoint', ('best', 'last')),
-        ('keep', ('all', 'best')),
+        ('keep', ('best', 'all')),
         ('synthetic', (False, True)),
     ):
         check_choice(key, raw.get(key, known[0]), known)
@@ -219,8 +211,12 @@ def _plan(
         synthetic=raw.get('synthetic', False),
         names=words('names', raw),
         methods=methods,
-        targets=_choices('targets', raw['targets']),
-        modalities=_choices('modalities', raw.get('modalities', {'': ''})),
+        targets=_choices('targets', raw['targets'], 'protocol.target'),
+        modalities=_choices(
+            'modalities',
+            raw.get('modalities', {'': {'overrides': {}}}),
+            'protocol.modalities',
+        ),
         seeds=check_seeds(raw.get('seeds', [0])),
         overrides={
             **flatten(mapping('overrides', raw.get('overrides', {}))),
@@ -233,7 +229,7 @@ def _plan(
         compare_to=texts('compare_to', raw.get('compare_to', [])),
         published=mapping('published', raw.get('published', {})),
         checkpoint=raw.get('checkpoint', 'best'),
-        keep=raw.get('keep', 'all'),
+        keep=raw.get('keep', 'best'),
         work_dir=Path(
             work_dir
             or scalar('work_dir', raw.get('work_dir'))
@@ -254,8 +250,8 @@ def _check_comparisons(
             check_choice(f'methods.{row}.compare_to', name, others)
 
 
-def _evaluations(value: Any) -> dict[str, Choice]:
-    evaluations = _choices('evaluations', value) if value else {}
+def _evaluations(value: Any) -> dict[str, Overrides]:
+    evaluations = _choices('evaluations', value, None) if value else {}
     files = [slug(name).lower() for name in evaluations]
     reserved = [
         name
@@ -308,7 +304,10 @@ def _method(name: str, value: Any) -> Method:
     )
 
 
-def _choices(key: str, value: Any) -> dict[str, Choice]:
+def _choices(
+    key: str, value: Any, config_key: str | None
+) -> dict[str, Overrides]:
+    """Read an axis: a value is that of ``config_key``, or overrides."""
     if isinstance(value, (list, tuple)):
         value = {name: name for name in texts(key, value)}
     if not isinstance(value, Mapping) or not value:
@@ -322,13 +321,19 @@ def _choices(key: str, value: Any) -> dict[str, Choice]:
             check_name(key, str(name))
         place = f'{key}.{name}'
         if isinstance(item, Mapping):
-            check_keys(place, item, ('name', 'overrides'))
-            choices[str(name)] = Choice(
-                scalar(place, item.get('name', name)),
-                flatten(mapping(place, item.get('overrides', {}))),
+            check_keys(place, item, ('overrides',))
+            choices[str(name)] = flatten(
+                mapping(place, item.get('overrides', {}))
             )
+        elif config_key is not None:
+            is_list = isinstance(item, (list, tuple))
+            word = texts(place, item) if is_list else scalar(place, item)
+            choices[str(name)] = flatten({config_key: word})
         else:
-            choices[str(name)] = Choice(scalar(place, item))
+            raise ValueError(
+                f'{place} must hold overrides, got {item!r:.200}; for '
+                'example {overrides: {protocol.missing: [audio]}}'
+            )
     return choices
 
 
@@ -336,11 +341,8 @@ def _search(value: Any) -> Search:
     check_keys('search', mapping('search', value), _SEARCH_KEYS)
     search = Search(**value)
     check_choice('search.oracle', search.oracle, (False, True))
-    counts = (search.trials, search.reruns, search.seed)
-    if not all(type(count) is int and count >= 0 for count in counts):
-        raise ValueError(
-            'search.trials, search.reruns and search.seed must be >= 0, got '
-            '{!r} and {!r} and {!r}; the published protocol has 10 and '
-            '2'.format(*counts)
-        )
+    check_choice('search.sampler', search.sampler, ('random', 'tpe'))
+    for key, least in (('trials', 0), ('reruns', 0), ('seed', 0)):
+        check_count(f'search.{key}', getattr(search, key), least)
+    check_count('search.startup', search.startup, 1)
     return search

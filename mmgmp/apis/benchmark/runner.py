@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,6 +60,8 @@ class BenchmarkRunner:
             such as ``CUDA_VISIBLE_DEVICES``; one slot runs one process.
         resume: Whether to continue interrupted cells.
         retry_failed: Whether to try failed cells again.
+        keep_going: Whether to go on when a second cell has failed like the
+            first; otherwise no further cell is started then.
         report: Called with what happens.
 
     Raises:
@@ -74,12 +77,17 @@ class BenchmarkRunner:
         slots: Sequence[Mapping[str, str]] = ({},),
         resume: bool = False,
         retry_failed: bool = False,
+        keep_going: bool = False,
         report: Callable[[Event], None] | None = None,
     ) -> None:
         self.plan = plan
         self.launch = launch
         self.slots = list(slots)
         self.report = report or (lambda _: None)
+        self.keep_going = keep_going
+        #: Last words of two cells that failed alike, which ended the run.
+        self.same_failure = ''
+        self._failures: set[str] = set()
         self.jobs: dict[str, Job] = {}
         self.busy: set[str] = set()
         self._interrupted_by: int | None = None
@@ -95,7 +103,7 @@ class BenchmarkRunner:
 
     @property
     def _is_here(self) -> bool:
-        return self.launch.launcher == 'none'
+        return self.launch.cluster is None
 
     def cells(self) -> list[CellFiles]:
         """List the cells that can be named by now, with their files."""
@@ -120,7 +128,8 @@ class BenchmarkRunner:
                 while True:
                     if self._collect() or self.busy:
                         cells = self.cells()
-                    is_waiting = self._start(cells)
+                    # What runs already may end: it may be another fault.
+                    is_waiting = not self.same_failure and self._start(cells)
                     tick()
                     if not self.jobs and not is_waiting:
                         return all(
@@ -172,11 +181,13 @@ class BenchmarkRunner:
         if stage == TRAIN and files.has_begun():
             # An earlier process may have ended with nobody watching.
             if finish_stage(files, TRAIN, self._is_here):
-                stage = files.next_stage()
+                return files.next_stage()
         elif stage == TRAIN:
             # What may lie there is of settings that nobody knows any more.
             prepare_resume(files.folder, None)
             files.write_cell()
+        if stage == TRAIN:
+            files.forget_tests()
         return stage
 
     def _collect(self) -> bool:
@@ -187,17 +198,25 @@ class BenchmarkRunner:
         for job in ended:
             files, name = job.files, job.files.cell.name
             del self.jobs[name]
-            code: int | str = job.process.returncode
+            code = job.process.poll()
             if code == 0 and not finish_stage(files, job.stage, self._is_here):
                 code = 'ended without a complete result'
-            if code != 0:
+            if code is not None and code != 0:
                 files.write_failure(job.stage, code)
+                self._note_failure(f'{code}: {files.last_words(job.stage)}')
                 self.report(Event(name, 'failed', str(files.log(job.stage))))
             elif files.next_stage() is None:
                 tidy(files)
                 self.report(Event(name, 'done', job.stage))
             job.claim.close()
         return bool(ended)
+
+    def _note_failure(self, words: str) -> None:
+        """Stop at the second failure of a kind: a third teaches nothing."""
+        kind = re.sub(r'\d+', '0', words.replace(str(self.plan.work_dir), ''))
+        if kind in self._failures and not self.keep_going:
+            self.same_failure = words
+        self._failures.add(kind)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -251,15 +270,17 @@ def source_accuracy(cell: Cell, metrics: Metrics) -> float:
     return metrics['acc/top1']
 
 
-def lock_holder(folder: Path) -> int | None:
-    """Return the process that a busy cell names, if it is alive.
+def lock_holder(folder: Path) -> str:
+    """Return who works on a busy cell, ``''`` if that is not known.
 
     Args:
         folder: Of the cell.
     """
     try:
-        number = int((folder / '.lock').read_text(encoding='utf-8'))
-        os.kill(number, 0)
-    except (OSError, ValueError):
-        return None
-    return number
+        name = (folder / '.lock').read_text(encoding='utf-8').strip()
+        if name.isdecimal():
+            os.kill(int(name), 0)
+            return f'process {name}'
+    except OSError:
+        return ''
+    return name

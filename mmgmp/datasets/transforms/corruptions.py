@@ -150,7 +150,7 @@ class CorruptedPipeline(BaseTransform):
     Each corruption acts on frames or sound as soon as the modality's list has
     decoded them, before anything is resized, cropped or transformed. So any
     test pipeline can be evaluated on damaged data without being rewritten
-    (``configs/robustness``).
+    (``protocol.corruption``).
 
     Required keys: those of ``transforms``, and ``sample_id``.
 

@@ -149,8 +149,8 @@ def from_pictures(container: Any, stream: Any) -> Stamps | None:
         return Stamps(array('q', stamps), time_base, zero, True)
     start = times[0] if times and is_timed else None
     offset = 0.0 if start is None else zero - start * time_base
-    rate = stated_rate(stream)
-    if rate is None:
+    rate = stated_rate(stream) or (_told_rate(times, time_base) * is_timed)
+    if not rate:
         return None
     return Stamps(range(len(times)), float(1 / rate), offset, True)
 
@@ -176,6 +176,15 @@ def _in_order(
     delay = decoding[depth] - decoding[0] if is_early else 0
     behind = [decoding[-1] + step * (k + 1) for k in range(depth)]
     return [stamp - delay for stamp in [*decoding[depth:], *behind]]
+
+
+def _told_rate(times: Sequence[int | None], time_base: float) -> float:
+    """Pictures per second between the first and the last time, 0 if none."""
+    told = [(k, time) for k, time in enumerate(times) if time is not None]
+    if len(told) < 2 or told[-1][1] <= told[0][1]:
+        return 0.0
+    (first, start), (last, stop) = told[0], told[-1]
+    return (last - first) / ((stop - start) * time_base)
 
 
 def stated_rate(stream: Any) -> Fraction | None:

@@ -44,7 +44,7 @@ class ExactResumeHook(Hook):
             changed.
 
     Example:
-        >>> hook = dict(type='ExactResumeHook')  # in custom_hooks
+        >>> hook = dict(type='ExactResumeHook')  # in default_hooks
         >>> HOOKS.build(hook).priority
         'LOWEST'
     """

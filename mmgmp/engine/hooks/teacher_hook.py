@@ -71,7 +71,10 @@ class TeacherHook(EMAHook):
     ) -> None:
         for key, role in (('validate', validate), ('save', save)):
             check_choice(
-                f'{key} of TeacherHook', role, _ROLES, 'correct custom_hooks'
+                f'{key} of TeacherHook',
+                role,
+                _ROLES,
+                'correct default_hooks.teacher',
             )
         super().__init__(
             ema_type,
@@ -120,7 +123,7 @@ class TeacherHook(EMAHook):
             runner.logger.warning(
                 f'TeacherHook: {key}={getattr(self, key)} is beyond the end '
                 f'of this training ({last}); nothing will be averaged or '
-                'taught. Lower it in custom_hooks or train longer'
+                'taught. Lower it in default_hooks.teacher or train longer'
             )
         if not self.is_ready:
             # MMEngine copied the model before it was initialised or loaded.

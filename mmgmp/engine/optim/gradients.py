@@ -106,9 +106,9 @@ def inner_products(
 
     Of two concatenated gradients, in which a missing one counts as zeros. Per
     tensor in its own precision (at least float32), across tensors in float64
-    where the device has it. Before anything is squared, each side is divided
-    by the power of two of its largest element: no finite float32 gradient
-    then overflows or vanishes, and on ordinary ones no bit changes.
+    where the device has it. Copies are multiplied by powers of two before
+    anything is squared: no finite float32 gradient then overflows or
+    vanishes, and on ordinary ones no bit changes.
 
     Args:
         first: The gradients a.
@@ -121,16 +121,23 @@ def inner_products(
         ['1e+62', '1e+60', '-6e+60']
     """
     powers = _power_of_two(first), _power_of_two(second)
-    norms: tuple[list[Tensor], list[Tensor]] = ([], [])
-    dots: list[Tensor] = []
+    # For a product, what is missing from b is put into the copy of a, so
+    # that b need not be copied as well. The largest product becomes about
+    # 2^60, for the small ones to have room below; where b is so tiny that
+    # the copy of a would overflow, less.
+    lift = (powers[1].reciprocal() * 2.0**60).clamp(max=2.0**100)
+    totals: tuple[list[Tensor], ...] = ([], [], [])
     for run in _runs(first, second):
-        found = _run_products(first[run], second[run], *powers)
-        for total, values in zip((*norms, dots), found, strict=True):
+        found = _run_products(first[run], second[run], *powers, lift)
+        for total, values in zip(totals, found, strict=True):
             total += values
+    a, b, lifted = (
+        x.to(accumulation_dtype(x.device)) for x in (*powers, lift)
+    )
     return (
-        _total(norms[0], powers[0], powers[0], is_squared=False),
-        _total(norms[1], powers[1], powers[1], is_squared=False),
-        _total(dots, *powers),
+        _total(totals[0], is_norm=True) * a.square(),
+        _total(totals[1], is_norm=True) * b.square(),
+        _total(totals[2]) * a / lifted,
     )
 
 
@@ -139,25 +146,34 @@ def _run_products(
     second: Gradients,
     first_power: Tensor,
     second_power: Tensor,
+    lift: Tensor,
 ) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Norms of both and inner products, of divided copies and by tensor."""
-    copies = _divided(first, first_power), _divided(second, second_power)
-    norms = []
-    for side in copies:
-        present = [g for g in side if g is not None]
-        norms.append(list(torch._foreach_norm(present)) if present else [])
+    """Norms of both sides and inner products, in scaled units, by tensor.
+
+    One side's copies are alive at a time.
+    """
+    second_norms = _norms(_divided(second, second_power))
+    copies = _divided(first, first_power)
+    first_norms = _norms(copies)
+    if first_norms:
+        torch._foreach_mul_([x for x in copies if x is not None], lift)
     # PyTorch has no foreach dot product, and an elementwise one would need
     # another copy of both sides.
     dots = [
-        torch.dot(*_flatten_alike(a, b))
-        for a, b in zip(*copies, strict=True)
-        if a is not None and b is not None
+        torch.dot(*_flatten_alike(x, _at_least_float32(y)))
+        for x, y in zip(copies, second, strict=True)
+        if x is not None and y is not None
     ]
-    return norms[0], norms[1], dots
+    return first_norms, second_norms, dots
+
+
+def _norms(gradients: Gradients) -> list[Tensor]:
+    present = [g for g in gradients if g is not None]
+    return list(torch._foreach_norm(present)) if present else []
 
 
 def _power_of_two(gradients: Gradients) -> Tensor:
-    """Largest power of two that no element's size is below; in float32.
+    """Largest power of two that an element's size reaches; in float32.
 
     Read off the bits, which is exact on every device: those of the exponent
     alone are the power. The limits keep its inverse finite, and turn zero,
@@ -201,19 +217,13 @@ def _divided(gradients: Gradients, power: Tensor) -> Gradients:
     return [None if g is None else next(copies) for g in gradients]
 
 
-def _total(
-    values: Sequence[Tensor],
-    first: Tensor,
-    second: Tensor,
-    is_squared: bool = True,
-) -> Tensor:
-    """Sum in the wide type and undo the division there."""
+def _total(values: Sequence[Tensor], is_norm: bool = False) -> Tensor:
+    """Sum squares or products in the wide type, 0-dim."""
     if not values:
         return torch.zeros(())
     stacked = torch.stack(list(values))
     stacked = stacked.to(accumulation_dtype(stacked.device))
-    total = (stacked if is_squared else stacked.square()).sum()
-    return total * first.to(total) * second.to(total)
+    return (stacked.square() if is_norm else stacked).sum()
 
 
 def scale_(

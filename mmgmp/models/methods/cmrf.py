@@ -34,7 +34,7 @@ class CMRFMethod(BaseMethod):
     (``contrast``) are classification.
 
     Needs ``dict(type='TeacherHook', ema_type='StochasticWeightAverage',
-    begin_iter=t0)`` in ``custom_hooks``, with t0 = 400 for EPIC-Kitchens and
+    begin_iter=t0)`` in ``default_hooks``, with t0 = 400 for EPIC-Kitchens and
     100 for HAC [verified]; the averaged model is the one that is tested.
 
     Args:

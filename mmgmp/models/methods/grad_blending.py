@@ -28,7 +28,7 @@ class GradBlendingMethod(BaseMethod):
     With ``weights`` this is the offline mode: fixed weights, computed with
     :func:`mmgmp.engine.optim.strategies.blending_weights.blending_weights`
     from losses of separately trained networks. Without, add
-    ``GradBlendingHook`` to ``custom_hooks``, which renews them every
+    ``GradBlendingHook`` to ``default_hooks``, which renews them every
     super-epoch; until its first renewal they are equal.
 
     The losses are plain cross-entropies; label smoothing of the classifier

@@ -30,7 +30,7 @@ class MBCDMethod(BaseMethod):
 
     Needs ``model.forward_plan=dict(type='InnerStepPlan')`` and
     ``dict(type='TeacherHook', ema_type='ExponentialMovingAverage',
-    momentum=0.001)`` in ``custom_hooks``; ``FeatureNorm`` in
+    momentum=0.001)`` in ``default_hooks``; ``FeatureNorm`` in
     ``model.feature_transforms`` is part of the published network. The
     teacher is the model that is tested.
 

@@ -56,7 +56,7 @@ def _ask_teacher(
         if teacher is None:
             raise RuntimeError(
                 'model.methods has one that needs a teacher, got none; '
-                "add dict(type='TeacherHook', ...) to custom_hooks"
+                "add teacher=dict(type='TeacherHook', ...) to default_hooks"
             )
         if teacher.is_ready:
             return teacher.teach(batch.inputs)

@@ -12,6 +12,7 @@ from mmgmp.models.layers.full_precision import full_precision
 from mmgmp.models.methods import Translator
 from mmgmp.models.recognizers.shares import SharedParts, domain_provider
 from mmgmp.structures import Task
+from mmgmp.utils.checks import check_choice
 
 _STAND_INS = ('zeros', 'translate')
 _PLANS = {'views': 'MultiViewPlan', 'inner_features': 'InnerStepPlan'}
@@ -164,11 +165,8 @@ def check_missing(model: CheckedModel) -> None:
             f'{list(model.modalities)}, got {list(missing)}'
         )
     for modality, stand_in in missing.items():
-        if stand_in not in _STAND_INS:
-            raise ValueError(
-                f'model.missing_modalities.{modality} must be one of '
-                f'{list(_STAND_INS)}, got {stand_in!r}'
-            )
+        key = f'model.missing_modalities.{modality}'
+        check_choice(key, stand_in, _STAND_INS)
         if stand_in == 'translate' and _translator(model) is None:
             raise ValueError(
                 f"model.missing_modalities.{modality}='translate' needs a "

@@ -11,11 +11,13 @@ from mmgmp.utils.compat.checkpoint_loader import (
     check_local_checkpoints,
     drop_config_text,
 )
+from mmgmp.utils.compat.cpu_processes import allow_cpu_processes
 from mmgmp.utils.compat.drn import supply_drn
 from mmgmp.utils.compat.mmcv import require_mmcv
 from mmgmp.utils.compat.safe_globals import allow_mmengine_checkpoints
 
 __all__ = [
+    'allow_cpu_processes',
     'allow_mmengine_checkpoints',
     'apply_compat',
     'check_local_checkpoints',
@@ -40,3 +42,4 @@ def apply_compat() -> None:
     require_mmcv()
     supply_drn()
     allow_mmengine_checkpoints()
+    allow_cpu_processes()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,27 +13,27 @@ from mmgmp.apis.benchmark.facts import (
     read_history,
 )
 from mmgmp.apis.benchmark.training_state import Schedule
+from tests.shipped import GMP
 
 from .toy import make_toy, toy_plan
 
-ROOT = Path(__file__).resolve().parents[3]
 PLAN = """
 corpus: mini-HAC
 synthetic: true
 methods:
-  GMP: {root}/configs/gmp/gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-{{target}}.py
-targets: {{H: ac-to-h}}
+  GMP: {gmp}
+targets: {{H: human}}
 overrides:
   train_cfg.max_epochs: 5
   train_dataloader.dataset: {{data_root: {data}, indices: 9}}
   val_dataloader.dataset.data_root: {data}
   test_dataloader.dataset.data_root: {data}
-"""  # noqa: E501
+"""
 
 
 def write_plan(tmp_path, data):
     path = tmp_path / 'plan.yml'
-    path.write_text(PLAN.format(root=ROOT, data=data))
+    path.write_text(PLAN.format(gmp=GMP, data=data))
     return list_cells(load_plan(path, tmp_path / 'runs'))[0]
 
 

@@ -20,16 +20,16 @@ ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = sorted((ROOT / 'configs/plans').glob('*.yml'))
 FULL = (
     PLAN.replace(
-        'GMP: gmp_{target}.py',
-        'GMP: {config: "gmp_{target}.py", overrides: {a.b: 1}, '
+        'GMP: gmp.py',
+        'GMP: {config: gmp.py, overrides: {a.b: 1}, '
         'sweep: [{alpha: [0.0, 0.5]}]}',
     )
     + """
 overrides: {b: [1, two]}
 parameters: {alpha: a.b}
 metrics: {target: test/acc/top1}
-evaluations: {no audio: missing.py}
-modalities: [V+A]
+evaluations: {no audio: {overrides: {b: 1}}}
+modalities: {A: [audio]}
 checkpoint: last
 work_dir: runs
 """
@@ -117,14 +117,14 @@ def test_two_bases_may_not_set_the_same_key(tmp_path):
 
 def test_a_config_in_yaml_is_refused(tmp_path):
     with pytest.raises(ValueError, match='must name a Python or JSON config'):
-        load(tmp_path, PLAN.replace('erm_{target}.py', 'erm.yml'))
+        load(tmp_path, PLAN.replace('erm.py', 'erm.yml'))
 
 
 @pytest.mark.parametrize('name', NAMED, ids=lambda name: ascii(name[:12]))
 @pytest.mark.parametrize('key', ['methods', 'targets', 'modalities'])
 def test_a_name_cannot_lead_elsewhere(key, name, tmp_path):
     plan = yaml.safe_load(PLAN)
-    plan[key] = {**plan.get(key, {'V': 'v'}), name: 'erm_h.py'}
+    plan[key] = {**plan.get(key, {'A': ['audio']}), name: 'erm.py'}
     if key == 'modalities' and not name:
         pytest.skip('a single set of modalities goes without a name')
     with pytest.raises(ValueError, match=f'{key} must have names') as caught:
@@ -152,27 +152,32 @@ def test_ordinary_names_are_no_paths(tmp_path):
     ('old', 'new', 'message'),
     [
         ('GMP:', 'Report.json:', 'must not be named as the report is'),
-        ('seeds', 'evaluations: {"c e": a, c-e: b}\nseeds', r"\['c e', 'c-e'"),
-        ('seeds', 'evaluations: {Failure: a}\nseeds', r"named \['Failure'\]"),
+        (
+            'seeds',
+            'evaluations: {"c e": {}, c-e: {}}\nseeds',
+            r"\['c e', 'c-e'",
+        ),
+        ('seeds', 'evaluations: {Failure: {}}\nseeds', r"named \['Failure'\]"),
         ('title: Toy', 'title: Toy\ntitle: B', 'twice in one mapping'),
         ('[0, 1]', '[0, 1]\nsynthetic: "no"', 'synthetic'),
         ('synthetic: true', 'synthetic: "no"', 'synthetic must be one of'),
         ('{H: h, A: a}', '{}', 'targets must be in the plan'),
         ('{H: h, A: a}', '[H, H]', 'targets must be a list of different'),
-        ('{H: h, A: a}', '{H: [h]}', 'targets.H must be a word or number'),
+        ('{H: h, A: a}', '{H: {a: 1}}', 'targets.H must have no keys but'),
         ('[ERM]', 'ERM', 'compare_to must be a list'),
         ('corpus: toys', 'corpus: [toys]', 'corpus must be a word'),
         ('title: Toy', 'names: [a]', 'names must be a mapping'),
         ('title: Toy', 'overrides: [a]', 'overrides must be a mapping'),
-        ('title: Toy', 'search: {trials: two}', "got 'two' and 2"),
+        ('title: Toy', 'search: {trials: two}', "trials must be .* got 'two'"),
+        ('title: Toy', 'search: {startup: 0}', 'startup must be >= 1 .*got 0'),
         ('title: Toy', 'search: 3', 'search must be a mapping'),
         (
-            'GMP: gmp_{target}.py',
+            'GMP: gmp.py',
             'GMP: {config: a.py, sweep: {a: [1]}}',
             r'methods.GMP.sweep must be a list of grids',
         ),
         (
-            'GMP: gmp_{target}.py',
+            'GMP: gmp.py',
             'GMP: {config: a.py, space: {a: [.nan, 1]}}',
             r'methods.GMP.space.a must be \[low, high\]',
         ),
@@ -186,8 +191,8 @@ def test_a_value_of_another_kind_names_its_key(old, new, message, tmp_path):
 
 def test_settings_that_make_too_long_a_name_are_refused(tmp_path):
     parameter = 'p' * 250
-    sweep = f'GMP: {{config: "gmp_{{target}}.py", sweep: [{{{parameter}: [1]'
-    plan = load(tmp_path, PLAN.replace('GMP: gmp_{target}.py', sweep + '}]}'))
+    sweep = f'GMP: {{config: gmp.py, sweep: [{{{parameter}: [1]'
+    plan = load(tmp_path, PLAN.replace('GMP: gmp.py', sweep + '}]}'))
     with pytest.raises(ValueError, match='settings of methods.GMP must have'):
         plan_cells(plan, lambda cell: None)
 
@@ -210,3 +215,28 @@ def test_damaged_plans_are_read_or_named(tmp_path):
     }
     findings = fuzz(read, originals, folder, check=stay_inside)
     assert not findings
+
+
+@pytest.mark.parametrize(
+    'more',
+    [
+        'search: {trials: 2147483647}\n',
+        'search: {reruns: 2147483647}\n',
+        'parameters: {a: b}\n',
+    ],
+)
+def test_a_number_of_runs_that_no_plan_has_is_refused(more, tmp_path):
+    grid = {f'p{number}': list(range(10)) for number in range(9)}
+    plan = yaml.safe_load(PLAN + more)
+    if 'search' not in plan:
+        plan['methods']['GMP'] = {'config': 'gmp.py', 'sweep': [grid]}
+    with pytest.raises(ValueError, match='at most 10000'):
+        load(tmp_path, json.dumps(plan), 'plan.json')
+
+
+def test_a_damaged_search_is_named(tmp_path):
+    toy = make_toy(tmp_path / 'toy', PLAN + 'search: {trials: 1}\n')
+    (toy / 'runs').mkdir()
+    (toy / 'runs/search.log').write_bytes(b'{"op_code": 0}\nhalf\n[1]\n')
+    with pytest.raises(ValueError, match=r'search\.log is damaged .*delete'):
+        plan_cells(toy_plan(toy), lambda cell: None)

@@ -10,10 +10,9 @@ from mmgmp.apis.benchmark import (
     BenchmarkRunner,
     collect_results,
     list_cells,
+    tables,
 )
 from mmgmp.apis.benchmark.cell_state import State, lock
-from mmgmp.apis.benchmark.commands import evaluation_command
-from mmgmp.apis.benchmark.plan import Choice
 
 from .toy import PLAN, calls, make_toy, toy_launch, toy_plan
 
@@ -86,24 +85,24 @@ def test_results_are_paired_by_seed_and_averaged(toy):
     made, _ = runner(toy)
     made.run()
     plan = toy_plan(toy)
-    (table,) = collect_results(plan, list_cells(plan)).tables
-    erm, gmp = table.rows
-    assert table.columns == ('H', 'A', 'avg')
-    assert erm.summaries['H'].mean == pytest.approx(51)
-    assert gmp.summaries['avg'].mean == pytest.approx(75.5)
-    difference = gmp.differences['ERM']['avg']
-    assert difference.mean == pytest.approx(25)
-    assert difference.n == 2
-    assert erm.differences == {}
+    (table,) = tables(collect_results(plan, list_cells(plan)))
+    assert table.columns == ['H', 'A', 'avg']
+    assert table.means.loc[('ERM', 'H'), 'mean'] == pytest.approx(51)
+    assert table.means.loc[('GMP', 'avg'), 'mean'] == pytest.approx(75.5)
+    (key, difference) = list(table.differences.iterrows())[-1]
+    assert key == ('GMP', 'ERM', 'avg')
+    assert difference['mean'] == pytest.approx(25)
+    assert difference['n'] == 2
 
 
 def test_the_best_epoch_is_reported_with_its_validation(toy):
     made, _ = runner(toy)
     made.run()
     plan = toy_plan(toy)
-    run = collect_results(plan, list_cells(plan)).runs[0]
-    assert run.metrics['val/acc/top1'] == 0.5
-    assert run.metrics['val/acc/top1_video'] == 0.1
+    numbers = collect_results(plan, list_cells(plan)).numbers
+    values = numbers[numbers['cell'] == 0].set_index('metric')['value']
+    assert values['val/acc/top1'] == 0.5
+    assert values['val/acc/top1_video'] == 0.1
 
 
 def test_a_failure_is_kept_and_not_retried_by_itself(toy):
@@ -226,8 +225,8 @@ def test_another_choice_of_checkpoint_needs_the_choice_again(tmp_path):
 
 def test_a_misspelt_parameter_is_refused(tmp_path):
     plan = PLAN.replace(
-        'GMP: gmp_{target}.py',
-        'GMP: {config: "gmp_{target}.py", sweep: [{alpha: [0, 1]}]}',
+        'GMP: gmp.py',
+        'GMP: {config: "gmp.py", sweep: [{alpha: [0, 1]}]}',
     )
     plan += 'parameters: {alpha: optim_wraper.alpha}\n'
     with pytest.raises(ValueError, match=r'alpha of methods.GMP must set a'):
@@ -271,27 +270,47 @@ def test_a_search_tests_only_what_source_validation_chose(tmp_path):
         for cell in ('rerun/seed-3', 'trial-00/seed-0')
     ]
     results = collect_results(toy_plan(toy), list_cells(toy_plan(toy)))
-    (table,) = results.tables
-    assert [row.summaries['H'].n for row in table.rows] == [2, 2]
+    (table,) = tables(results)
+    assert table.means['n'].tolist() == [2, 2]
 
 
 def test_further_evaluations_follow_the_test(tmp_path):
-    plan = PLAN + 'evaluations: {no sound: {name: hard.py, overrides: {a: 1}}}'
+    plan = PLAN + 'evaluations: {no sound: {overrides: {b: 1}}}'
     toy = make_toy(
         tmp_path / 'toy', plan + '\nmetrics: {x: no sound/acc/top1}'
     )
     assert runner(toy, slots=[{}, {}])[0].run()
     assert 'GMP/H/seed-0/no-sound' in calls(toy)
     log = (toy / 'runs/GMP/H/seed-0/no-sound.log').read_text()
-    assert f'{toy}/hard.py {toy}/runs/GMP/H/seed-0/best_acc_top1' in log
-    assert '--cfg-options a=1' in log
-    (table,) = collect_results(toy_plan(toy), list_cells(toy_plan(toy))).tables
-    assert table.rows[1].summaries['H'].mean == pytest.approx(76)
-
-
-def test_an_evaluation_is_told_the_training_config(toy):
+    assert f'{toy}/gmp.py {toy}/runs/GMP/H/seed-0/best_acc_top1' in log
+    assert '--cfg-options protocol.target=h b=1' in log
     plan = toy_plan(toy)
-    files = list_cells(plan)[0]
-    plan.evaluations['hard'] = Choice('hard.py')
-    _, environment = evaluation_command(files, toy_launch(toy), 'hard', 'x')
-    assert environment == {'MMGMP_CONFIG': str(toy / 'erm_h.py')}
+    (table,) = tables(collect_results(plan, list_cells(plan)))
+    assert table.means.loc[('GMP', 'H'), 'mean'] == pytest.approx(76)
+
+
+@pytest.mark.parametrize('keep_going', [False, True])
+def test_two_cells_that_fail_alike_stop_the_plan(keep_going, toy):
+    (toy / 'template/fail').write_text('seed-')
+    made, events = runner(toy, keep_going=keep_going)
+    assert not made.run()
+    failed = sum(event.what == 'failed' for event in events)
+    assert failed == (8 if keep_going else 2)
+    assert ('the toy is broken' in made.same_failure) is not keep_going
+
+
+def test_all_that_is_missing_is_named_before_the_first_cell(tmp_path):
+    toy = make_toy(tmp_path / 'toy')
+    for name, checkpoint in (('erm', 'a.pth'), ('gmp', 'https://b/b.pth')):
+        config = toy / f'{name}.py'
+        config.write_text(
+            config.read_text() + 'train_dataloader = dict(dataset=dict(\n'
+            f"    data_root='{toy}/{name}', ann_file=['x.json']))\n"
+            'model = dict(parts=[dict(init_cfg=dict(\n'
+            f"    checkpoint='{checkpoint}'))])\n"
+        )
+    with pytest.raises(FileNotFoundError, match='3 files that') as caught:
+        runner(toy)
+    for path in (f'{toy}/erm/x.json', f'{toy}/gmp/x.json', 'a.pth (for ERM'):
+        assert path in str(caught.value)
+    assert calls(toy) == []

@@ -18,14 +18,18 @@ alpha = 0
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=2, val_interval=1)
 val_cfg = dict(type='ValLoop')
 default_hooks = dict(checkpoint=dict(save_best='acc/top1'))
+model = dict(encoders=dict(audio=dict()))
+protocol = dict(
+    domains=['h', 'a'], target='h', modalities=['audio'], num_classes=2
+)
 """
 PLAN = """
 title: Toy
 corpus: toys
 synthetic: true
 methods:
-  ERM: erm_{target}.py
-  GMP: gmp_{target}.py
+  ERM: erm.py
+  GMP: gmp.py
 targets: {H: h, A: a}
 seeds: [0, 1]
 compare_to: [ERM]
@@ -85,8 +89,7 @@ def make_toy(folder: Path, plan: str = PLAN) -> Path:
     """Write plan, configs and the stand-in for the interpreter."""
     folder.mkdir(exist_ok=True)
     for method in ('erm', 'gmp'):
-        for target in 'ha':
-            (folder / f'{method}_{target}.py').write_text(CONFIG)
+        (folder / f'{method}.py').write_text(CONFIG)
     template = folder / 'template'
     write_validation(template, {1: 0.5, 2: 0.4})
     (template / 'vis_data/scalars.json').rename(template / 'scalars.json')

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmgmp.engine.hooks import SettingsCheckHook
 from mmgmp.registry import RUNNERS
 from mmgmp.testing.toy_configs import toy_slowfast
 from mmgmp.utils.settings import KEY
-from tests.shipped import GMP
+from tests import shipped
 
 
 def load(work_dir, data, **options):
-    config = Config.fromfile(GMP)
+    config = shipped.load()
+    # What a config without a protocol may say.
+    config.protocol = None
     config.work_dir = str(work_dir)
     config.train_cfg.max_epochs = 1
     config.log_level = 'WARNING'

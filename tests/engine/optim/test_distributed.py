@@ -19,6 +19,9 @@ from mmgmp.structures import (
     get_task_losses,
 )
 from mmgmp.testing.toy_configs import toy_batch, toy_recognizer
+from tests.models.recognizers.test_partial_samples import (
+    train as train_partial,
+)
 from tests.processes import run_ranks
 
 from .test_accumulation import LiveBytes, Wide
@@ -172,6 +175,7 @@ def train_all(rank: int, world_size: int):
     }
     if world_size == 2:
         results['recognizer'] = train_recognizer(rank)
+        results['partial'] = train_partial(rank)
         results['events'] = record_events()
         results['window'] = save_within_a_window()
         results['buffers'] = broadcast_buffers(rank)
@@ -358,6 +362,12 @@ def test_the_recognizer_under_data_parallel(ranks):
     alone = train_recognizer()
     for result in ranks[2]:
         assert_same(result['recognizer'], alone, 1e-8, 1e-10)
+
+
+def test_a_rank_may_have_no_sample_with_a_modality(ranks):
+    alone = train_partial()
+    for result in ranks[2]:
+        assert_same(result['partial'], alone, 1e-8, 1e-10)
 
 
 def test_class_gradients_travel_while_the_domain_loss_is_differentiated(

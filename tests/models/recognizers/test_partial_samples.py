@@ -8,7 +8,6 @@ from mmgmp.engine.optim import TaskGradientOptimWrapper
 from mmgmp.registry import MODELS
 from mmgmp.structures import Task, get_task_losses, presence_key
 from mmgmp.testing.toy_configs import toy_batch, toy_recognizer
-from tests.processes import run_ranks
 
 SMALL = ('video', 'flow')
 GMP = dict(
@@ -204,7 +203,10 @@ def test_a_modulation_of_means_is_refused():
 
 
 def train(rank: int | None = None):
-    """Two steps; on two ranks, the second has no flow in one of them."""
+    """Two steps; on two ranks, the second has no flow in the first.
+
+    The ranks are in tests/engine/optim/test_distributed.py.
+    """
     model = build().double().eval()
     driven = (
         None
@@ -224,14 +226,3 @@ def train(rank: int | None = None):
         [[numbers['semantic_ratio_video'] for numbers in found]]
     )
     return {**model.state_dict(), 'ratios': ratios}
-
-
-def test_two_ranks_are_one_batch(tmp_path):
-    whole = train()
-    for state in run_ranks(_train_rank, 2, tmp_path / 'ranks'):
-        for name, value in whole.items():
-            torch.testing.assert_close(state[name], value, msg=name)
-
-
-def _train_rank(rank: int, world_size: int):
-    return train(rank)

@@ -37,35 +37,41 @@ class TaskPlan(BackwardPlan):
             for group in self.rule.task_groups
             if any(task in attached for task in group)
         ]
-        absent: Gradients = [None] * len(self.groups.flat)
         for index, group in enumerate(self.rule.task_groups):
             key = group[0]
             # The graph is kept until its last task; heads gather the sum of
             # all in their ``.grad`` on the way.
             if group in present:
+                is_alone = len(present) == 1
                 window.gradients[key] = backward_into(
-                    self.scale(
-                        loss if len(present) == 1 else tasks.sum_of(group)
-                    ),
+                    self.scale(loss if is_alone else tasks.sum_of(group)),
                     self.groups.flat,
-                    window.gradients.get(key, list(absent)),
+                    window.gradients.get(key, self._absent()),
                     self.groups.others,
                     retain_graph=group != present[-1],
                 )
-            if boundary is None:
-                continue
-            if key in window.gradients:
-                window.even_out(window.gradients[key])
-            # Known to be wanted by any rank, so all ranks join: a rank with
-            # no such loss sends zeros. Reading the flags waits for their
-            # copy alone, and the reduction overlaps the next group's pass.
-            flags = boundary.group_flags
-            if flags is not None and flags.tolist()[index] > 0:
-                window.reductions[key] = GradientReduction(
-                    self.groups.flat,
-                    window.gradients.get(key, list(absent)),
-                    boundary.rank_weight,
-                )
+            if boundary is not None:
+                self._close(index, key, window, boundary)
+
+    def _absent(self) -> Gradients:
+        return [None] * len(self.groups.flat)
+
+    def _close(
+        self, index: int, key: Task, window: Window, boundary: Boundary
+    ) -> None:
+        """End the window of one group of tasks, and send it to the ranks."""
+        if key in window.gradients:
+            window.even_out(window.gradients[key])
+        # Known to be wanted by any rank, so all ranks join: a rank with
+        # no such loss sends zeros. Reading the flags waits for their
+        # copy alone, and the reduction overlaps the next group's pass.
+        flags = boundary.group_flags
+        if flags is not None and flags.tolist()[index] > 0:
+            window.reductions[key] = GradientReduction(
+                self.groups.flat,
+                window.gradients.get(key, self._absent()),
+                boundary.rank_weight,
+            )
 
     def combined(self, window: Window, boundary: Boundary) -> Gradients:
         """Fold the task gradients into one, in place; see the base class."""

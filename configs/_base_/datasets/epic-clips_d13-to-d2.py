@@ -1,6 +1,0 @@
-# EPIC-Kitchens, one file per action: train on D1 and D3, test on D2.
-_base_ = 'epic-clips_d23-to-d1.py'
-_sources = ['D1', 'D3']
-train_dataloader = dict(dataset=dict(domains=_sources))
-val_dataloader = dict(dataset=dict(domains=_sources))
-test_dataloader = dict(dataset=dict(domains=['D2']))

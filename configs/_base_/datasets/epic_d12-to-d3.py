@@ -1,6 +1,0 @@
-# EPIC-Kitchens, folders of frames: train on D1 and D2, test on D3.
-_base_ = 'epic_d23-to-d1.py'
-_sources = ['D1', 'D2']
-train_dataloader = dict(dataset=dict(domains=_sources))
-val_dataloader = dict(dataset=dict(domains=_sources))
-test_dataloader = dict(dataset=dict(domains=['D3']))

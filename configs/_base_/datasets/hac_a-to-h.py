@@ -1,6 +1,0 @@
-# HAC, single source: train on animal, test on human.
-_base_ = 'hac_ac-to-h.py'
-_sources = ['animal']
-train_dataloader = dict(dataset=dict(domains=_sources))
-val_dataloader = dict(dataset=dict(domains=_sources))
-test_dataloader = dict(dataset=dict(domains=['human']))

@@ -1,6 +1,0 @@
-# HAC, single source: train on human, test on cartoon.
-_base_ = 'hac_ac-to-h.py'
-_sources = ['human']
-train_dataloader = dict(dataset=dict(domains=_sources))
-val_dataloader = dict(dataset=dict(domains=_sources))
-test_dataloader = dict(dataset=dict(domains=['cartoon']))

@@ -1,0 +1,3 @@
+# AGM (ICCV 2023) at the logits, its exact form for any head.
+_base_ = '../_base_/corpora/epic.py'
+model = dict(methods=[dict(type='AGMLogitsMethod', alpha=1.0)])

@@ -1,8 +1,0 @@
-# Table 2, row "OGM-GE" (CVPR 2022): OGM with noise.
-_base_ = '../base/base_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ha-to-c.py'
-model = dict(
-    contribution=dict(semantic=dict(type='MaskedContribution', bias='split')),
-)
-optim_wrapper = dict(
-    modulation=dict(_delete_=True, type='OGMModulation', alpha=0.5, noise=True)
-)

@@ -1,3 +1,0 @@
-# Empirical risk minimisation: no domain task.
-_base_ = 'base_slowfast-r101-r18_1xb16-concat-20e_epic-d12-to-d3.py'
-model = dict(domain_head=None)

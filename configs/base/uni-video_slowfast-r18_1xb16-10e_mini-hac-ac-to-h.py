@@ -1,6 +1,0 @@
-# Table 1: the video encoder alone, no domain task.
-_base_ = 'erm_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
-model = dict(encoders=dict(audio=None))
-train_dataloader = dict(dataset=dict(modalities=['video']))
-val_dataloader = dict(dataset=dict(modalities=['video']))
-test_dataloader = dict(dataset=dict(modalities=['video']))

@@ -1,0 +1,3 @@
+# Table 5: activation fusion, with GMP.
+_base_ = '../gmp/gmp_hac.py'
+model = dict(fusion=dict(type='ActivationFusion'))

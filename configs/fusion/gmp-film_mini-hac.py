@@ -1,0 +1,3 @@
+# Table 5: film fusion, with GMP.
+_base_ = '../gmp/gmp_mini-hac.py'
+model = dict(fusion=dict(type='FiLMFusion'))

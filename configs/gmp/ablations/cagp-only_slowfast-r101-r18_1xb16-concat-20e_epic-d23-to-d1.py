@@ -1,3 +1,0 @@
-# Table 4, row "Full CAGP": no modulation.
-_base_ = '../gmp_slowfast-r101-r18_1xb16-concat-20e_epic-d23-to-d1.py'
-optim_wrapper = dict(modulation=None)

@@ -1,3 +1,0 @@
-# Table 4, row "CAGP" (full CAGP, no modulation).
-_base_ = '../gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
-optim_wrapper = dict(modulation=None)

@@ -1,0 +1,3 @@
+# Table 4, row "Fixed Proj-Domain".
+_base_ = '../gmp_hac.py'
+optim_wrapper = dict(modulation=None, projection=dict(rule='fixed_domain'))

@@ -1,3 +1,0 @@
-# Table 4, row "Fixed Proj-Domain".
-_base_ = '../gmp_slowfast-r101-r18_1xb16-concat-20e_epic-d12-to-d3.py'
-optim_wrapper = dict(modulation=None, projection=dict(rule='fixed_domain'))

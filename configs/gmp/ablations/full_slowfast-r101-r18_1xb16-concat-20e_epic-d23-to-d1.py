@@ -1,2 +1,0 @@
-# Table 4, row "full": IGDM and CAGP.
-_base_ = '../gmp_slowfast-r101-r18_1xb16-concat-20e_epic-d23-to-d1.py'

@@ -1,3 +1,0 @@
-# Table 4, row "Full IGDM": no projection.
-_base_ = '../gmp_slowfast-r101-r18_1xb16-concat-20e_hac-ac-to-h.py'
-optim_wrapper = dict(projection=None)

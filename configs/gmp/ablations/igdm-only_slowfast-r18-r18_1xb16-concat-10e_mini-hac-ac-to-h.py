@@ -1,3 +1,0 @@
-# Table 4, row "IGDM" (full IGDM, no projection).
-_base_ = '../gmp_slowfast-r18-r18_1xb16-concat-10e_mini-hac-ac-to-h.py'
-optim_wrapper = dict(projection=None)

@@ -1,0 +1,3 @@
+# Table 4, row "w/o k": k = 1.
+_base_ = '../gmp_hac.py'
+optim_wrapper = dict(modulation=dict(use_k=False), projection=None)

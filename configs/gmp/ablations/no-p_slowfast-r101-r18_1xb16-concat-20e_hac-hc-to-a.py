@@ -1,3 +1,0 @@
-# Table 4, row "w/o p": p = 1.
-_base_ = '../gmp_slowfast-r101-r18_1xb16-concat-20e_hac-hc-to-a.py'
-optim_wrapper = dict(modulation=dict(use_p=False), projection=None)

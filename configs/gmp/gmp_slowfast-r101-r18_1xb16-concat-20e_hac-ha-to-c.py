@@ -1,8 +1,0 @@
-# Gradient modulation projection: IGDM and CAGP.
-_base_ = '../base/base_slowfast-r101-r18_1xb16-concat-20e_hac-ha-to-c.py'
-optim_wrapper = dict(
-    modulation=dict(
-        _delete_=True, type='DecoupledModulation', alpha_k=0.5, alpha_p=0.5
-    ),
-    projection=dict(_delete_=True, type='TaskProjection', rule='cagp'),
-)

@@ -1,0 +1,12 @@
+# Variant U to the letter: the discriminator stays at random, and so does
+# layer4 of sound; statistics of frozen batch norms drift; the last epoch is
+# tested (epoch_15.pth), whatever the validation says.
+_base_ = 'gmp-u_hac.py'
+_method = dict(_base_.model.methods[0], train_discriminator=False)
+model = dict(
+    encoders=dict(
+        video=dict(frozen_norm_eval=False), audio=dict(layer4_init='random')
+    ),
+    methods=[_method],
+)
+default_hooks = dict(checkpoint=dict(save_best=None))

@@ -1,0 +1,3 @@
+# MOOSA on EPIC-Kitchens, one file per action.
+_base_ = ['../_base_/corpora/epic-clips.py', '../_base_/methods/moosa.py']
+model = _base_.moosa.model

@@ -1,0 +1,3 @@
+# MOOSA on HAC.
+_base_ = ['../_base_/corpora/hac.py', '../_base_/methods/moosa.py']
+model = _base_.moosa.model

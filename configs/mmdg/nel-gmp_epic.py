@@ -1,0 +1,4 @@
+# NEL with GMP.
+_base_ = ['nel_epic.py', '../_base_/strategies/gmp.py']
+model = _base_.gmp.model
+optim_wrapper = _base_.gmp.optim_wrapper

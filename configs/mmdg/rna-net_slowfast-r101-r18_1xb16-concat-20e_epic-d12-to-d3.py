@@ -1,3 +1,0 @@
-# RNA-Net: equal mean feature norms.
-_base_ = '../base/erm_slowfast-r101-r18_1xb16-concat-20e_epic-d12-to-d3.py'
-model = dict(methods=[dict(type='RNANetMethod')])

@@ -1,3 +1,0 @@
-# SimMMDG: feature splitting, contrast, translation.
-_base_ = '../modalities/erm_slowfast-r101-r18-slowonly-r50_1xb16-concat-20e_hac-ha-to-c.py'
-model = dict(methods=[dict(type='SimMMDGMethod')])

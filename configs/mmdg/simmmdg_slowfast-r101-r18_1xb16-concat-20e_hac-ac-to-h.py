@@ -1,3 +1,0 @@
-# SimMMDG: feature splitting, contrast, translation.
-_base_ = '../base/erm_slowfast-r101-r18_1xb16-concat-20e_hac-ac-to-h.py'
-model = dict(methods=[dict(type='SimMMDGMethod')])

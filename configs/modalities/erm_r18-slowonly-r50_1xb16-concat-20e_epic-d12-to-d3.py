@@ -1,8 +1,0 @@
-# Audio and flow, ERM.
-_base_ = (
-    'erm_slowfast-r101-r18-slowonly-r50_1xb16-concat-20e_epic-d12-to-d3.py'
-)
-model = dict(encoders=dict(video=None))
-train_dataloader = dict(dataset=dict(modalities=['audio', 'flow']))
-val_dataloader = dict(dataset=dict(modalities=['audio', 'flow']))
-test_dataloader = dict(dataset=dict(modalities=['audio', 'flow']))

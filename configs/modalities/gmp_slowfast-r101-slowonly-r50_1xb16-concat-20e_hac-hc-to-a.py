@@ -1,6 +1,0 @@
-# Video and flow, with GMP.
-_base_ = 'gmp_slowfast-r101-r18-slowonly-r50_1xb16-concat-20e_hac-hc-to-a.py'
-model = dict(encoders=dict(audio=None))
-train_dataloader = dict(dataset=dict(modalities=['video', 'flow']))
-val_dataloader = dict(dataset=dict(modalities=['video', 'flow']))
-test_dataloader = dict(dataset=dict(modalities=['video', 'flow']))

@@ -1,0 +1,95 @@
+"""The sentences that must stand beside the numbers of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mmgmp.apis.benchmark.cell_state import State
+from mmgmp.apis.benchmark.published import describe_source
+from mmgmp.apis.benchmark.results import REPORTED, Results
+
+SYNTHETIC = (
+    'SYNTHETIC corpus: rendered, not recorded. These numbers show that '
+    'everything runs; they say nothing about the methods on real video.'
+)
+STATISTICS = (
+    'Numbers in %, mean ± sample standard deviation over seeds. Differences '
+    'are paired by seed (same split, initial weights and data order); in '
+    "brackets the 95 % interval of Student's t over the pairs. Intervals are "
+    'not corrected for the number of comparisons.'
+)
+ORACLE = (
+    'ORACLE selection looks at the target and is no result of a method; it '
+    'is listed to show how much selection on the source gives away.'
+)
+RATIOS = (
+    'How far a modality is ahead of the others in classification (semantic '
+    'ratio) and in telling the domains apart (domain ratio), on the training '
+    'batches of the last epoch; 1 is balance. Mean ± sample standard '
+    'deviation over targets and seeds.'
+)
+#: A note with one of these is a warning.
+LOUD = ('SYNTHETIC', 'NOT', 'FAILED')
+
+
+def headline(results: Results) -> str:
+    """Return title, corpus and how complete the results are."""
+    plan = results.plan
+    kind = ' (SYNTHETIC)' if plan.synthetic else ''
+    return (
+        f'{plan.title}: {plan.corpus}{kind}, {results.num_done} of '
+        f'{len(results.cells)} cells done'
+    )
+
+
+def notes(results: Results) -> list[str]:
+    """Return the sentences that must stand beside the numbers."""
+    plan = results.plan
+    lines = [SYNTHETIC] if plan.synthetic else []
+    lines.append(STATISTICS)
+    if plan.search is not None:
+        lines.append(
+            f'Hyper-parameters: the default and {plan.search.trials} drawn '
+            'configurations per method and target; source validation chose '
+            f'one, which was run again with {plan.search.reruns} new seeds. '
+            'The chosen trials have different seeds and are left out of the '
+            'pairs where no other method shares theirs.'
+        )
+    lines += _gaps(results)
+    if plan.published:
+        lines.append(f'Published: {describe_source(plan.published)}.')
+        if plan.synthetic:
+            lines.append(
+                'The published numbers are of a recorded corpus and NOT '
+                'comparable with the measured ones.'
+            )
+    return lines
+
+
+def _gaps(results: Results) -> Iterator[str]:
+    """Say what the tables lack."""
+    cells = results.cells
+    num_failed = int((cells['state'] == State.FAILED.value).sum())
+    if num_failed:
+        yield (
+            f'{num_failed} cells FAILED, see below; the tables hold what '
+            'they did before.'
+        )
+    is_tested = (cells['state'] == State.DONE.value) & cells['role'].isin(
+        REPORTED
+    )
+    tested = cells[is_tested]
+    for heading, key in results.plan.metrics.items():
+        of_key = results.numbers[results.numbers['metric'] == key]
+        values = of_key.set_index('cell')['value'].reindex(tested.index)
+        is_there = tested.index.isin(of_key['cell'])
+        num_undefined = int((is_there & ~np.isfinite(values)).sum())
+        if len(tested) and not is_there.any():
+            yield f'No finished cell reports {key} ({heading}).'
+        elif num_undefined:
+            yield (
+                f'{heading} is NOT defined in {num_undefined} cells, which '
+                'are left out of it.'
+            )

@@ -1,0 +1,292 @@
+"""The tables of a report, computed from the long-form numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mmgmp.apis.benchmark.plan import Plan
+from mmgmp.apis.benchmark.published import Published, find_published
+from mmgmp.apis.benchmark.results import Results
+
+AVERAGE = 'avg'
+CONFIDENCE = 0.95
+#: Place of the chosen trial of a search, which is the first run everywhere.
+_WINNER = -1
+
+
+@dataclass(frozen=True)
+class Table:
+    """One metric of all methods on all targets, in percent.
+
+    Args:
+        plan: The plan.
+        metric: Heading of the metric.
+        modalities: Modality set, ``''`` if the plan has one only.
+        by_place: One row per method and run, one column per target and
+            ``'avg'``; the chosen trials of a search are one run.
+        by_seed: The same with the seeds, which pairs are made of.
+    """
+
+    plan: Plan
+    metric: str
+    modalities: str
+    by_place: pd.DataFrame
+    by_seed: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        """Heading of the table."""
+        return ', '.join(filter(None, (self.metric, self.modalities)))
+
+    @property
+    def columns(self) -> list[str]:
+        """Targets, then ``'avg'`` where there are several."""
+        return list(self.by_place.columns)
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """Those with a number, in the order of the plan."""
+        found = set(self.by_place.index.get_level_values('method'))
+        return [method for method in self.plan.methods if method in found]
+
+    @cached_property
+    def means(self) -> pd.DataFrame:
+        """Mean, sample (n - 1) and population deviation, and n.
+
+        One row per method and column, without those that lack a number.
+        """
+        long = self.by_place.stack().dropna().rename('value')
+        groups = long.groupby(level=['method', 'column'])
+        found = groups.agg(
+            mean='mean',
+            std='std',
+            population_std=lambda values: values.std(ddof=0),
+            n='count',
+        )
+        return found.reindex(product(self.methods, self.columns)).dropna(
+            subset='mean'
+        )
+
+    @cached_property
+    def differences(self) -> pd.DataFrame:
+        """Paired differences: mean, ends of the interval, and n.
+
+        One row per method, the one compared with, and column.
+        """
+        rows = [
+            {'method': a, 'other': b, 'column': column, **difference}
+            for a, b in self._pairs()
+            for column in self.columns
+            if (
+                difference := paired_difference(
+                    self.by_seed.loc[a][column], self.by_seed.loc[b][column]
+                )
+            )
+        ]
+        keys = ['method', 'other', 'column']
+        frame = pd.DataFrame(rows, columns=[*keys, 'mean', 'low', 'high', 'n'])
+        return frame.set_index(keys)
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
+        for method in self.methods:
+            own = self.plan.methods[method].compare_to
+            others = list(self.plan.compare_to if own is None else own)
+            if method in others:  # a pair is shown once
+                others = others[: others.index(method)]
+            yield from ((method, o) for o in others if o in self.methods)
+
+    @cached_property
+    def published(self) -> dict[tuple[str, str], Published]:
+        """Published numbers by method and column.
+
+        Those of the targets for ``'target'``, those of a branch, averaged
+        over the targets, for ``'target video'``.
+        """
+        if not self.plan.published:
+            return {}
+        split, _, branch = self.metric.partition(' ')
+        places = {AVERAGE: branch} if branch else {c: c for c in self.columns}
+        found = {
+            (method, column): find_published(
+                self.plan.published, method, self.modalities, split, place
+            )
+            for method in self.methods
+            for column, place in places.items()
+        }
+        return {key: value for key, value in found.items() if value}
+
+
+def paired_difference(
+    values: pd.Series, reference: pd.Series, confidence: float = CONFIDENCE
+) -> dict[str, float]:
+    """Compare two methods seed by seed.
+
+    Runs with the same seed and split share their initial weights and the
+    order of the data, so their difference varies less than two means do. The
+    interval is Student's t of the paired differences, with n - 1 degrees
+    of freedom; with two or three seeds it is wide, as it should be.
+
+    Args:
+        values: Metric of the method by seed.
+        reference: Metric of the one that it is compared with.
+        confidence: Level of the interval, in (0, 1).
+
+    Returns:
+        ``mean`` of ``values - reference`` over the common seeds, ``low`` and
+        ``high`` (NaN for one pair), and ``n``; empty without a common seed.
+
+    Example:
+        >>> found = paired_difference(
+        ...     pd.Series({0: 3.0, 1: 5.0}), pd.Series({0: 2.0, 1: 2.0}))
+        >>> found['mean'], round(found['low'], 2), round(found['high'], 2)
+        (2.0, -10.71, 14.71)
+    """
+    pairs = (values - reference).dropna()
+    if not len(pairs):
+        return {}
+    mean, n = float(pairs.mean()), len(pairs)
+    # The deviation of equal differences is 0, where SciPy's interval is NaN.
+    half = (
+        float(stats.t.ppf((1 + confidence) / 2, n - 1) * pairs.sem())
+        if n > 1
+        else np.nan
+    )
+    return {'mean': mean, 'low': mean - half, 'high': mean + half, 'n': n}
+
+
+def tables(results: Results) -> list[Table]:
+    """Compute a table per modality set and metric that has numbers.
+
+    Args:
+        results: What was measured.
+    """
+    plan, reported = results.plan, results.reported()
+    found = []
+    for modalities, (heading, key) in product(
+        plan.modalities, plan.metrics.items()
+    ):
+        chosen = reported[
+            (reported['modalities'] == modalities)
+            & (reported['metric'] == key)
+            # AUROC, for one, has no value for a model that is always right.
+            & np.isfinite(reported['value'])
+        ]
+        if len(chosen):
+            place = chosen['seed'].where(chosen['role'] != 'winner', _WINNER)
+            by_place = _wide(plan, chosen.assign(place=place))
+            by_seed = _wide(plan, chosen.assign(place=chosen['seed']))
+            found.append(Table(plan, heading, modalities, by_place, by_seed))
+    return found
+
+
+def _wide(plan: Plan, chosen: pd.DataFrame) -> pd.DataFrame:
+    wide = chosen.pivot_table(
+        index=['method', 'place'], columns='target', values='value', sort=False
+    ).reindex(columns=list(plan.targets))
+    if len(plan.targets) > 1:
+        # An average over some targets only would not compare with others.
+        wide[AVERAGE] = wide.mean(axis=1, skipna=False)
+    return (100 * wide).rename_axis(columns='column')
+
+
+def ratio_table(results: Results) -> pd.DataFrame:
+    """Summarise the last epoch's ratios over targets and seeds.
+
+    Args:
+        results: What was measured.
+
+    Returns:
+        ``mean``, ``std`` and ``n`` by method with modality set, and by name
+        of the ratio, the semantic ones first.
+    """
+    found = results.reported()
+    found = found[found['metric'].str.endswith(', last epoch')]
+    names = found['metric'].str.removesuffix(', last epoch').rename('ratio')
+    methods = (found['method'] + ' ' + found['modalities']).str.strip()
+    methods = methods.rename('method')
+    groups = found['value'].groupby([methods, names], sort=False)
+    summary = groups.agg(['mean', 'std', 'count'])
+    summary.columns = pd.Index(['mean', 'std', 'n'])
+    order = summary.index.get_level_values(1).str.startswith('domain')
+    return summary.iloc[np.argsort(order, kind='stable')]
+
+
+def oracle(results: Results) -> dict[str, dict[str, float]]:
+    """Compare the selected trial with the best one on the target.
+
+    Args:
+        results: What was measured.
+
+    Returns:
+        ``selected`` and ``best_on_target``, averaged over targets, in
+        percent, by method; only of a search that asks for it, and only of
+        methods that are complete.
+    """
+    plan = results.plan
+    if plan.search is None or not plan.search.oracle:
+        return {}
+    key = next((k for k in plan.metrics.values() if k.startswith('test/')), '')
+    long = results.long()
+    trials = long[
+        (long['metric'] == key) & long['role'].isin(['trial', 'winner'])
+    ]
+    groups = ['method', 'modalities', 'target']
+    best = 100 * trials.groupby(groups, sort=False)['value'].max()
+    winners = trials[trials['role'] == 'winner'].set_index(groups)['value']
+    found: dict[str, dict[str, float]] = {}
+    for method, values in best.groupby(level='method', sort=False):
+        selected = 100 * winners.reindex(values.index)
+        if selected.notna().all():
+            found[str(method)] = {
+                'selected': float(selected.mean()),
+                'best_on_target': float(values.mean()),
+            }
+    return found
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame, index included, with None for NaN.
+
+    Args:
+        frame: Any of the above.
+    """
+    flat = frame.reset_index().astype(object)
+    rows: list[dict[str, Any]] = flat.where(flat.notna(), None).to_dict(
+        'records'
+    )
+    return rows
+
+
+def sweep_means(
+    results: Results, method: str, grid: Mapping[str, list[Any]]
+) -> pd.Series:
+    """Average a method over targets and seeds by swept setting.
+
+    Args:
+        results: What was measured.
+        method: Name.
+        grid: Values by parameter.
+
+    Returns:
+        First metric in percent by the text of the settings; NaN until all
+        runs of a setting are done.
+    """
+    key = next(iter(results.plan.metrics.values()))
+    cells = results.cells[results.cells['method'] == method]
+    values = results.numbers[results.numbers['metric'] == key]
+    found = cells.join(values.set_index('cell')['value'])
+    by_settings = found.groupby('settings')['value']
+    wanted = [
+        ' '.join(f'{k}={v}' for k, v in zip(grid, combination, strict=True))
+        for combination in product(*grid.values())
+    ]
+    means = by_settings.agg(lambda x: 100 * x.mean(skipna=False))
+    return means.reindex(wanted)

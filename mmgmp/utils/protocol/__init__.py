@@ -1,0 +1,32 @@
+"""Which domain is unseen and what is looked at, said once in a config.
+
+``protocol`` names the domains of a corpus, the unseen one, the modalities and
+the number of classes. :func:`resolve_protocol` writes it out into the data
+loaders, the model and the default work directory; what it returns is a plain
+config, and writing it out again changes nothing.
+
+=====================  ===================================================
+``domains``            all domains of the corpus, in label order
+``target``             the unseen one, or a list of them
+``sources``            those trained on; None takes all others
+``modalities``         those that the model looks at
+``num_classes``        classes of the corpus
+``companions``         by modality: what is read with it when it is alone
+``missing``            a list of modalities that are absent at test time, or
+                       their stand-ins by name
+``corruption``         kind of damage by modality, and ``severity``; tests only
+``measure``            what a test reports besides or instead of accuracy
+``foreign``            options of the data set that is told from the corpus
+``allow_seen_target``  lets a target be among the sources, for an upper bound
+=====================  ===================================================
+
+Keys that are left out, or None, have no effect. Further keys are refused, so
+that a misspelt one cannot go unnoticed.
+"""
+
+from __future__ import annotations
+
+from mmgmp.utils.protocol.reading import Protocol, read_protocol
+from mmgmp.utils.protocol.writing import resolve_protocol
+
+__all__ = ['Protocol', 'read_protocol', 'resolve_protocol']

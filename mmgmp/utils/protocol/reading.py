@@ -1,0 +1,218 @@
+"""A protocol as a config says it: checked, its defaults filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_NEEDED = ('domains', 'target', 'modalities', 'num_classes')
+_KNOWN = (
+    *_NEEDED, 'sources', 'companions', 'missing', 'corruption', 'measure',
+    'foreign', 'allow_seen_target', 'written',
+)  # fmt: skip
+#: Transform that damages a modality.
+DAMAGE = {'video': 'CorruptVideo', 'audio': 'CorruptAudio'}
+_MEASURES = ('misclassification', 'open_set', 'out_of_distribution')
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A checked protocol, its defaults filled in.
+
+    Args:
+        sources: Domains to train on, in label order.
+        target: Unseen domains.
+        modalities: What the model looks at, in the model's order.
+        loads: What is read: these, and companions.
+        num_classes: Classes of the corpus.
+        missing: Stand-in by absent modality, tests only.
+        corruption: Kind of damage by modality, tests only.
+        severity: Of the damage, 1 to 5.
+        measure: What a test reports, None for accuracy.
+    """
+
+    sources: list[str]
+    target: list[str]
+    modalities: list[str]
+    loads: list[str]
+    num_classes: int
+    missing: dict[str, str]
+    corruption: dict[str, str]
+    severity: int
+    measure: str | None
+
+    @property
+    def name(self) -> str:
+        """Name of a folder: what is trained on, tested on and looked at."""
+        parts = [
+            '-'.join(self.sources),
+            'to',
+            '-'.join(self.target),
+            '-'.join(self.modalities),
+            *(f'no-{modality}' for modality in self.missing),
+            *(
+                f'{kind}-{modality}-{self.severity}'
+                for modality, kind in self.corruption.items()
+            ),
+            *([self.measure.replace('_', '-')] if self.measure else []),
+        ]
+        return '_'.join(parts)
+
+
+def read_protocol(values: Mapping[str, Any], order: Sequence[str]) -> Protocol:
+    """Check a protocol and fill in its defaults.
+
+    Args:
+        values: The config's ``protocol``.
+        order: Modalities that the model has encoders for, in its order.
+
+    Returns:
+        The protocol; domains and modalities in the order of the corpus and of
+        the model, however they were written.
+
+    Raises:
+        ValueError: If a key, domain or modality is unknown or named twice, a
+            target is among the sources, or there is no source or target.
+
+    Example:
+        >>> values = dict(domains=['a', 'b', 'c'], target='b', num_classes=2,
+        ...               modalities=['audio', 'video'])
+        >>> read_protocol(values, ['video', 'audio']).name
+        'a-c_to_b_video-audio'
+    """
+    _check_keys(values)
+    sources, target = _domains(values)
+    modalities = _names('modalities', values['modalities'], order)
+    if not modalities:
+        raise ValueError(
+            f'protocol.modalities must name at least one of {list(order)}, '
+            'got none'
+        )
+    corruption, severity = _corruption(values, modalities)
+    measure = values.get('measure')
+    _check_choices('measure', [measure] if measure else [], _MEASURES)
+    num_classes = values['num_classes']
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(
+            'protocol.num_classes must be an integer >= 2, got '
+            f'{num_classes!r}; it is the number of classes of the corpus'
+        )
+    return Protocol(
+        sources,
+        target,
+        modalities,
+        _loads(modalities, read_mapping(values, 'companions')),
+        num_classes,
+        _stand_ins(values.get('missing'), modalities),
+        corruption,
+        severity,
+        measure,
+    )
+
+
+def read_mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return a mapping of the protocol, empty if it is not there.
+
+    Args:
+        values: The config's ``protocol``.
+        key: Its key.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    value = values.get(key) or {}
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f'protocol.{key} must be a mapping, got {value!r}; for example '
+            f'protocol.{key}.audio=...'
+        )
+    return dict(value)
+
+
+def _check_keys(values: Mapping[str, Any]) -> None:
+    unknown = sorted(set(values) - set(_KNOWN))
+    lacking = [key for key in _NEEDED if values.get(key) is None]
+    if unknown or lacking:
+        raise ValueError(
+            f'protocol must have the keys {list(_NEEDED)} and may have '
+            f'{[key for key in _KNOWN if key not in (*_NEEDED, "written")]}, '
+            f'got {sorted(values)}; correct {unknown or lacking}'
+        )
+
+
+def _domains(values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return sources and target."""
+    domains = _names('domains', values['domains'], None)
+    target = _names('target', values['target'], domains)
+    sources = [domain for domain in domains if domain not in target]
+    if values.get('sources') is not None:
+        sources = _names('sources', values['sources'], domains)
+    is_seen = {*sources} & {*target} and not values.get('allow_seen_target')
+    if not sources or not target or is_seen:
+        raise ValueError(
+            'protocol.sources and protocol.target must be different domains, '
+            f'at least one each, of {domains}, got sources={sources} and '
+            f'target={target}; set protocol.target alone to train on all '
+            'others'
+        )
+    return sources, target
+
+
+def _corruption(
+    values: Mapping[str, Any], modalities: Sequence[str]
+) -> tuple[dict[str, str], int]:
+    """Return the kind of damage by modality, and its severity."""
+    damage = {k: v for k, v in read_mapping(values, 'corruption').items() if v}
+    severity = damage.pop('severity', 3)
+    possible = [m for m in modalities if m in DAMAGE]
+    _check_choices('corruption', damage, possible)
+    return damage, severity
+
+
+def _names(key: str, value: Any, known: Sequence[str] | None) -> list[str]:
+    """Return different names, in the known order if one is known."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, Sequence) or not all(
+        isinstance(name, str) for name in names
+    ):
+        raise ValueError(
+            f'protocol.{key} must be a name or a list of names, got {value!r}'
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f'protocol.{key} must name each once, got {names}')
+    if known is None:
+        return list(names)
+    _check_choices(key, names, known)
+    return [name for name in known if name in names]
+
+
+def _check_choices(key: str, names: Any, known: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(
+            f'protocol.{key} must be among {list(known)}, got {unknown}'
+        )
+
+
+def _loads(
+    modalities: Sequence[str], companions: Mapping[str, str]
+) -> list[str]:
+    """Add what has to be read with a modality that is alone."""
+    if len(modalities) == 1 and modalities[0] in companions:
+        return [companions[modalities[0]], *modalities]
+    return list(modalities)
+
+
+def _stand_ins(value: Any, modalities: Sequence[str]) -> dict[str, str]:
+    if value is None or isinstance(value, (str, list, tuple)):
+        names = [value] if isinstance(value, str) else (value or ())
+        value = dict.fromkeys(names, 'zeros')
+    stand_ins = {m: stand_in for m, stand_in in value.items() if stand_in}
+    _check_choices('missing', stand_ins, modalities)
+    if len(stand_ins) == len(modalities):
+        raise ValueError(
+            'protocol.missing must leave one modality of '
+            f'{list(modalities)}, got {list(stand_ins)}'
+        )
+    return stand_ins

@@ -1,0 +1,206 @@
+"""Every config builds; a sample of folds and modality sets of each corpus."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from mmengine.config import Config
+from torch import nn
+
+import mmgmp.engine
+import mmgmp.evaluation
+import mmgmp.models  # noqa: F401
+from mmgmp.datasets import AudioVisualDataset
+from mmgmp.engine.optim import GMPOptimWrapperConstructor
+from mmgmp.registry import DATASETS, HOOKS, METRICS, MODELS
+from mmgmp.utils.protocol import resolve_protocol
+from tests.shipped import LEAVES, ROOT
+
+CORPORA = {
+    'hac': ['human', 'animal', 'cartoon'],
+    'epic': ['D1', 'D2', 'D3'],
+    'epic-clips': ['D1', 'D2', 'D3'],
+    'mini-hac': ['human', 'animal', 'cartoon'],
+}
+ALGORITHMS = sorted({path.stem.split('_')[0] for path in LEAVES})
+#: What needs something to compare a modality with.
+COMPARING = ('opm',)
+#: Stands for any backbone: what is built on top is looked at here.
+SMALL = {'type': 'ResNet', 'depth': 18, 'in_channels': 1}
+#: Modulation and projection by row of Table 4.
+RULES = {
+    'igdm-only': ('DecoupledModulation', None),
+    'cagp-only': (None, 'cagp'),
+    'unified': ('UnifiedModulation', None),
+    'no-k': ('DecoupledModulation', None),
+    'no-p': ('DecoupledModulation', None),
+    'fixed-class': (None, 'fixed_class'),
+    'fixed-domain': (None, 'fixed_domain'),
+    'pcgrad': (None, 'pcgrad'),
+    'reverse': (None, 'reverse'),
+    'base': (None, None),
+    'erm': (None, None),
+    'gmp': ('DecoupledModulation', 'cagp'),
+}
+
+
+@pytest.fixture(scope='module', autouse=True)
+def temporary_files_in_memory() -> Iterator[None]:
+    """MMEngine copies each config and its bases to a temporary folder."""
+    before = tempfile.tempdir
+    if Path('/dev/shm').is_dir():
+        tempfile.tempdir = '/dev/shm'
+    yield
+    tempfile.tempdir = before
+
+
+@cache
+def read(path: Path) -> Config:
+    return Config.fromfile(path, import_custom_modules=False)
+
+
+def resolve(path: Path, **options: Any) -> Config:
+    config = Config(read(path).to_dict())
+    config.merge_from_dict({f'protocol.{k}': v for k, v in options.items()})
+    return resolve_protocol(config)
+
+
+def build(config: Config) -> nn.Module:
+    """Build on no device, on small encoders."""
+    model = config.model.to_dict()
+    for encoder in model['encoders'].values():
+        encoder.update(backbone=SMALL, pretrained=None)
+    with torch.device('meta'):
+        return MODELS.build(model)
+
+
+def corpus_of(path: Path) -> str:
+    return path.stem.split('_')[1]
+
+
+def test_names_are_algorithm_and_corpus():
+    assert {corpus_of(path) for path in LEAVES} == set(CORPORA)
+    assert len(LEAVES) <= 170
+
+
+def test_file_names_are_unique():
+    """Mim finds a config by its file name over the whole package."""
+    everything = [*ROOT.glob('configs/**/*.py'), *ROOT.glob('mmgmp/**/*.py')]
+    counts = Counter(path.name for path in everything)
+    assert [path for path in LEAVES if counts[path.name] > 1] == []
+
+
+@pytest.mark.parametrize('corpus', ['hac', 'epic', 'mini-hac'])
+def test_every_algorithm_is_there(corpus):
+    found = {p.stem.split('_')[0] for p in LEAVES if corpus_of(p) == corpus}
+    # What is literal about variant U are its pretrained encoders.
+    missing = {'gmp-u-literal'} if corpus == 'mini-hac' else set()
+    assert found == set(ALGORITHMS) - missing
+
+
+def test_no_two_differ_in_their_protocol_only():
+    texts = Counter()
+    for path in LEAVES:
+        config = read(path).to_dict()
+        del config['protocol']
+        texts[json.dumps(config, sort_keys=True, default=str)] += 1
+    assert max(texts.values()) == 1
+
+
+@pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
+def test_every_leaf_builds(path):
+    config = resolve(path)
+    model = build(config)
+    assert model.modalities == ('video', 'audio')
+    assert model.num_classes == (8 if 'epic' in path.stem else 7)
+    for part in ('train', 'val', 'test'):
+        options = dict(config[f'{part}_dataloader']['dataset'])
+        assert options.pop('type') == 'AudioVisualDataset'
+        dataset = AudioVisualDataset(**options, lazy_init=True)
+        assert dataset.modalities == model.modalities
+    METRICS.build(config.test_evaluator)
+    options = config.optim_wrapper.to_dict()
+    assert options.pop('constructor') == 'GMPOptimWrapperConstructor'
+    paramwise = options.pop('paramwise_cfg', None)
+    wrapper = GMPOptimWrapperConstructor(options, paramwise)(nn.Linear(1, 1))
+    for hook in config.default_hooks.values():
+        HOOKS.build(dict(hook))
+    algorithm = path.stem.split('_')[0].removesuffix('-gmp')
+    if algorithm in RULES and '-gmp' not in path.stem:
+        found = (
+            wrapper.modulation and type(wrapper.modulation).__name__,
+            wrapper.projection and wrapper.projection.rule,
+        )
+        assert found == RULES[algorithm]
+        assert (model.domain_head is None) is (algorithm == 'erm')
+    if '-gmp_' in path.stem:
+        assert type(wrapper.modulation).__name__ == 'DecoupledModulation'
+        assert (wrapper.modulation.alpha_k, wrapper.modulation.alpha_p) == (
+            0.5, 0.5,
+        )  # fmt: skip
+
+
+def is_defined(algorithm: str, modalities: tuple[str, ...]) -> bool:
+    """Whether an algorithm's config can have a modality set as it is."""
+    size = len(modalities)
+    if algorithm == 'grad-blending-fixed':  # its weights are by modality
+        return modalities == ('video', 'audio')
+    if algorithm.endswith(('-film', '-activation')):  # sound is one of a pair
+        return size == 2 and 'audio' in modalities
+    if algorithm == 'balgrad':
+        return size == 2
+    return size > 1 or not algorithm.startswith(COMPARING)
+
+
+def drawn(corpus: str, count: int = 8) -> list[tuple[Path, dict[str, Any]]]:
+    """Draw configs, folds and modality sets, the same ones every time."""
+    rng = random.Random(f'{corpus} 0')
+    leaves = [path for path in LEAVES if corpus_of(path) == corpus]
+    known = ['video', 'audio'] + ['flow'] * (corpus != 'mini-hac')
+    sets = [s for n in (1, 2, 3) for s in combinations(known, n)]
+    found = []
+    while len(found) < count:
+        path, modalities = rng.choice(leaves), rng.choice(sets)
+        if not is_defined(path.stem.split('_')[0], modalities):
+            continue
+        target = rng.choice(CORPORA[corpus])
+        others = [d for d in CORPORA[corpus] if d != target]
+        sources = rng.choice([None, None, [rng.choice(others)]])
+        options = {'target': target, 'modalities': list(modalities)}
+        found.append((path, {**options, 'sources': sources}))
+    return found
+
+
+@pytest.mark.parametrize('corpus', CORPORA)
+def test_folds_and_modality_sets(corpus):
+    for path, options in drawn(corpus):
+        config = resolve(path, **options)
+        model = build(config)
+        sources = options['sources'] or [
+            d for d in CORPORA[corpus] if d != options['target']
+        ]
+        assert list(model.modalities) == options['modalities'], path
+        head = model.domain_head
+        assert head is None or head.num_domains == len(sources) == 2, path
+        for part in ('train', 'val', 'test'):
+            options_of = config[f'{part}_dataloader']['dataset']
+            dataset = DATASETS.build({**options_of, 'lazy_init': True})
+            assert set(model.modalities) <= set(dataset.modalities), path
+            wanted = [options['target']] if part == 'test' else sources
+            assert dataset.domains == wanted, path
+
+
+def test_a_method_of_two_modalities_refuses_three():
+    path = ROOT / 'configs/balance/balgrad_hac.py'
+    with pytest.raises(ValueError, match='exactly two modalities'):
+        build(resolve(path, modalities=['video', 'audio', 'flow']))

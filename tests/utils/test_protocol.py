@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmgmp.utils.protocol import read_protocol, resolve_protocol
+from tests.shipped import GMP, ROOT, load
+
+ORDER = ('video', 'audio', 'flow')
+VALUES = {
+    'domains': ['a', 'b', 'c'],
+    'target': 'b',
+    'modalities': ['video', 'audio'],
+    'num_classes': 7,
+}
+
+
+def read(**values):
+    return read_protocol({**VALUES, **values}, ORDER)
+
+
+def test_all_other_domains_are_sources_in_label_order():
+    assert read().sources == ['a', 'c']
+    assert read(target=['c', 'a']).target == ['a', 'c']
+    assert read(sources=['c', 'a']).sources == ['a', 'c']
+    assert read(sources='c').sources == ['c']
+
+
+def test_modalities_are_in_the_order_of_the_model():
+    protocol = read(modalities=['flow', 'video'])
+    assert protocol.modalities == protocol.loads == ['video', 'flow']
+
+
+def test_a_companion_is_read_only_with_a_modality_that_is_alone():
+    companions = {'audio': 'video'}
+    alone = read(modalities=['audio'], companions=companions)
+    assert alone.loads == ['video', 'audio']
+    assert alone.modalities == ['audio']
+    both = read(modalities=['audio', 'flow'], companions=companions)
+    assert both.loads == ['audio', 'flow']
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'target': 'd'}, r"target must be among \['a', 'b', 'c'\].*\['d'\]"),
+        ({'sources': ['d']}, r'sources must be among'),
+        ({'sources': ['a', 'b']}, r'must be different domains'),
+        ({'target': ['a', 'b', 'c']}, r'at least one each'),
+        ({'target': []}, r'at least one each'),
+        ({'sources': []}, r'at least one each'),
+        ({'target': 1}, r'target must be a name or a list of names, got 1'),
+        ({'modalities': [2]}, r'modalities must be a name or a list'),
+        ({'sources': ['a', 'a']}, r'sources must name each once'),
+        ({'domains': ['a', 'a', 'b']}, r'domains must name each once'),
+        ({'modalities': ['smell']}, r'modalities must be among'),
+        ({'modalities': []}, r'must name at least one of'),
+        ({'modality': ['video']}, r"correct \['modality'\]"),
+        ({'target': None}, r"correct \['target'\]"),
+        ({'num_classes': 1}, r'num_classes must be an integer >= 2, got 1'),
+        ({'missing': ['flow']}, r'missing must be among'),
+        ({'missing': ['video', 'audio']}, r'missing must leave one'),
+        ({'corruption': {'flow': 'blur'}}, r'corruption must be among'),
+        ({'corruption': 'blur'}, r'corruption must be a mapping'),
+        (
+            {'modalities': ['video'], 'corruption': {'audio': 'wind'}},
+            r'corruption must be among',
+        ),
+        ({'measure': 'luck'}, r'measure must be among'),
+    ],
+)
+def test_what_cannot_be_is_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        read(**values)
+
+
+def test_a_seen_target_must_be_allowed():
+    values = {'sources': ['a', 'b'], 'target': 'b'}
+    assert read(**values, allow_seen_target=True).sources == ['a', 'b']
+    config = Config.fromfile(GMP)
+    config.default_hooks.settings = {'type': 'SettingsCheckHook'}
+    config.merge_from_dict({'protocol.allow_seen_target': True})
+    hook = resolve_protocol(config).default_hooks.settings
+    assert hook.allow_seen_target is True
+
+
+def test_a_config_without_a_protocol_is_left_alone():
+    config = Config({'a': 1})
+    assert resolve_protocol(config) is config
+
+
+def test_the_config_given_is_not_changed_and_a_second_time_changes_nothing():
+    config = Config.fromfile(GMP)
+    before = copy.deepcopy(config.to_dict())
+    plain = resolve_protocol(config)
+    assert config.to_dict() == before
+    assert resolve_protocol(plain).to_dict() == plain.to_dict()
+
+
+def test_loaders_and_model_follow():
+    config = load(target='cartoon', modalities=['audio'])
+    for part, domains in (
+        ('train', ['human', 'animal']),
+        ('val', ['human', 'animal']),
+        ('test', ['cartoon']),
+    ):
+        dataset = config[f'{part}_dataloader'].dataset
+        assert dataset.domains == domains
+        # Sound is cut to the clip, which only the picture tells.
+        assert dataset.modalities == ['video', 'audio']
+    assert list(config.model.encoders) == ['audio']
+    assert config.model.modality_order == ['audio']
+    assert config.model.cls_head.num_classes == 7
+    assert config.model.domain_head.num_domains == 2
+
+
+def test_one_source_drops_the_discriminator():
+    jat = ROOT / 'configs/mmdg/jat_mini-hac.py'
+    config = load(jat, sources=['animal'], target='human')
+    assert config.model.domain_head is None
+    assert config.model.methods[0].num_domains == 1
+    assert load(sources=['animal']).model.domain_head is None
+
+
+def test_the_stock_work_dir_tells_what_is_unseen():
+    config = Config.fromfile(GMP)
+    config.work_dir = './work_dirs/gmp_mini-hac'
+    plain = resolve_protocol(config)
+    name = 'animal-cartoon_to_human_video-audio'
+    assert plain.work_dir == f'./work_dirs/gmp_mini-hac/{name}'
+    # An evaluation must not overwrite the config of its training.
+    config.merge_from_dict({'protocol.corruption.audio': 'wind'})
+    assert resolve_protocol(config).work_dir.endswith('_wind-audio-3')
+    config.work_dir = 'mine'
+    assert resolve_protocol(config).work_dir == 'mine'
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'message'),
+    [
+        ('test_dataloader.dataset.domains', ['animal'], 'set protocol.target'),
+        ('train_dataloader.dataset.domains', ['human'], 'protocol.sources'),
+        ('val_dataloader.dataset.modalities', ['flow'], 'protocol.modalities'),
+        ('model.cls_head.num_classes', 5, 'num_classes must be 7'),
+        ('model.domain_head.num_domains', 3, 'num_domains must be 2'),
+    ],
+)
+def test_a_config_must_not_say_otherwise_than_its_protocol(
+    key, value, message
+):
+    config = Config.fromfile(GMP)
+    config.merge_from_dict({key: value})
+    with pytest.raises(ValueError, match=message):
+        resolve_protocol(config)
+
+
+def dumped(folder: Path, **options) -> Config:
+    load(**options).dump(folder / 'dumped.py')
+    return Config.fromfile(folder / 'dumped.py')
+
+
+def test_a_dumped_config_takes_another_fold_but_no_other_model(tmp_path):
+    config = dumped(tmp_path)
+    config.merge_from_dict({'protocol.target': 'cartoon'})
+    plain = resolve_protocol(config)
+    assert plain.test_dataloader.dataset.domains == ['cartoon']
+    assert plain.train_dataloader.dataset.domains == ['human', 'animal']
+    config.merge_from_dict({'protocol.sources': ['human']})
+    with pytest.raises(ValueError, match='start from the config file'):
+        resolve_protocol(config)
+
+
+def test_a_dumped_config_takes_evaluations_once(tmp_path):
+    config = dumped(tmp_path)
+    config.merge_from_dict({'protocol.corruption.video': 'blur'})
+    once = resolve_protocol(config)
+    (wrapped,) = once.test_dataloader.dataset.pipeline
+    assert wrapped.type == 'CorruptedPipeline'
+    assert resolve_protocol(once).to_dict() == once.to_dict()
+    once.merge_from_dict({'protocol.corruption.severity': 5})
+    with pytest.raises(ValueError, match='severity=3'):
+        resolve_protocol(once)
+
+
+def test_without_a_protocol_a_dumped_config_is_the_users(tmp_path):
+    config = dumped(tmp_path)
+    domains = 'test_dataloader.dataset.domains'
+    config.merge_from_dict({'protocol': None, domains: ['animal']})
+    assert resolve_protocol(config) is config
+
+
+def test_stand_ins_damage_and_measures_are_of_the_same_config():
+    config = load(
+        missing=['audio'],
+        corruption={'video': 'blur', 'severity': 5},
+        measure='misclassification',
+    )
+    assert config.model.missing_modalities == {'audio': 'zeros'}
+    (wrapped,) = config.test_dataloader.dataset.pipeline
+    assert wrapped.corruptions.video == {
+        'type': 'CorruptVideo', 'kind': 'blur', 'severity': 5,
+    }  # fmt: skip
+    assert [m.type for m in config.test_evaluator] == [
+        'AudioVisualAccuracy', 'MisclassificationDetection',
+    ]  # fmt: skip
+    assert config.val_dataloader.dataset.pipeline[0].type != wrapped.type
+    translated = load(missing={'audio': 'translate'})
+    assert translated.model.missing_modalities == {'audio': 'translate'}
+    assert load(measure='open_set').test_evaluator.type == 'OpenSetAccuracy'
+
+
+def test_a_foreign_corpus_is_read_as_the_own():
+    config = load(measure='out_of_distribution', target='cartoon')
+    own, foreign = config.test_dataloader.dataset.datasets
+    assert own.domains == ['cartoon']
+    assert foreign.domains == ['D1']
+    assert foreign.pipeline == own.pipeline
+    again = resolve_protocol(config)
+    assert again.test_dataloader.dataset.datasets[1].domains == ['D1']
+    epic = ROOT / 'configs/gmp/gmp_epic.py'
+    with pytest.raises(ValueError, match='protocol.foreign must name'):
+        load(epic, measure='out_of_distribution')
