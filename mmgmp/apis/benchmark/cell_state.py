@@ -144,6 +144,11 @@ class CellFiles:
             {**values, 'settings_hash': self._hash(stage)},
         )
 
+    def forget_tests(self) -> None:
+        """Take away what was measured on an earlier training."""
+        for stage in self.cell.stages[1:]:
+            self.stage_file(stage).unlink(missing_ok=True)
+
     def write_cell(self) -> None:
         """Say what the cell is, before its first process starts."""
         cell = self.cell

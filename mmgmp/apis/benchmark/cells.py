@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
@@ -95,7 +96,7 @@ def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
         else:
             cells += group.searched(validation)
     names = [cell.name for cell in cells]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(n for n, count in Counter(names).items() if count > 1)
     if twice:
         raise ValueError(
             f'methods, targets and settings must differ, got {twice} twice; '

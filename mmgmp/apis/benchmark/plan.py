@@ -10,6 +10,7 @@ from typing import Any
 from mmgmp.apis.benchmark.options import Overrides, flatten
 from mmgmp.apis.benchmark.plan_checks import (
     check_choice,
+    check_count,
     check_keys,
     check_needed,
     check_seeds,
@@ -341,11 +342,7 @@ def _search(value: Any) -> Search:
     search = Search(**value)
     check_choice('search.oracle', search.oracle, (False, True))
     check_choice('search.sampler', search.sampler, ('random', 'tpe'))
-    counts = (search.trials, search.reruns, search.seed)
-    if not all(type(count) is int and count >= 0 for count in counts):
-        raise ValueError(
-            'search.trials, search.reruns and search.seed must be >= 0, got '
-            '{!r} and {!r} and {!r}; the published protocol has 10 and '
-            '2'.format(*counts)
-        )
+    for key, least in (('trials', 0), ('reruns', 0), ('seed', 0)):
+        check_count(f'search.{key}', getattr(search, key), least)
+    check_count('search.startup', search.startup, 1)
     return search

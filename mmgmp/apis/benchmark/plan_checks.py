@@ -8,6 +8,9 @@ from typing import Any
 
 from mmgmp.apis.benchmark.plan_file import check_name
 
+#: More runs than any plan has; a mutilated number may ask for billions.
+_MOST = 10_000
+
 
 def mapping(key: str, value: Any) -> dict[str, Any]:
     """Return a mapping with texts as keys.
@@ -140,6 +143,25 @@ def check_span(key: str, span: Any) -> None:
     )
 
 
+def check_count(key: str, value: Any, least: int) -> None:
+    """Check a number that tells how much is done.
+
+    Args:
+        key: Name of the value, for the message.
+        value: Of the plan.
+        least: Smallest that it may be.
+
+    Raises:
+        ValueError: If it is no whole number, or one that no plan has.
+    """
+    if type(value) is not int or not least <= value <= _MOST:
+        raise ValueError(
+            f'{key} must be >= {least} and at most {_MOST}, got '
+            f'{value!r:.200}; the published protocol has 10 trials and 2 '
+            'reruns'
+        )
+
+
 def check_sweep(key: str, value: Any) -> tuple[dict[str, list[Any]], ...]:
     """Return the grids of a sweep.
 
@@ -154,12 +176,14 @@ def check_sweep(key: str, value: Any) -> tuple[dict[str, list[Any]], ...]:
         isinstance(grid, Mapping)
         and grid
         and all(isinstance(v, list) and v for v in grid.values())
+        and math.prod(map(len, grid.values())) <= _MOST
         for grid in value
     )
     if not are_grids:
         raise ValueError(
-            f'{key} must be a list of grids, values by parameter, got '
-            f'{value!r:.200}; for example [{{alpha_k: [0.0, 0.5]}}]'
+            f'{key} must be a list of grids, values by parameter, of at most '
+            f'{_MOST} cells each, got {value!r:.200}; for example '
+            '[{alpha_k: [0.0, 0.5]}]'
         )
     return tuple(mapping(key, grid) for grid in value)
 

@@ -181,11 +181,13 @@ class BenchmarkRunner:
         if stage == TRAIN and files.has_begun():
             # An earlier process may have ended with nobody watching.
             if finish_stage(files, TRAIN, self._is_here):
-                stage = files.next_stage()
+                return files.next_stage()
         elif stage == TRAIN:
             # What may lie there is of settings that nobody knows any more.
             prepare_resume(files.folder, None)
             files.write_cell()
+        if stage == TRAIN:
+            files.forget_tests()
         return stage
 
     def _collect(self) -> bool:

@@ -167,11 +167,16 @@ def _open_study(work_dir: Path, name: str) -> Any:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     work_dir.mkdir(parents=True, exist_ok=True)
     with FileLock(work_dir / '.search.lock'):
-        return optuna.create_study(
-            study_name=name,
-            storage=JournalStorage(
-                JournalFileBackend(str(work_dir / 'search.log'))
-            ),
-            direction='maximize',
-            load_if_exists=True,
-        )
+        path = work_dir / 'search.log'
+        try:
+            return optuna.create_study(
+                study_name=name,
+                storage=JournalStorage(JournalFileBackend(str(path))),
+                direction='maximize',
+                load_if_exists=True,
+            )
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                f'{path} is damaged ({error!r}); delete it: the same trials '
+                'are drawn again, and what is trained is kept'
+            ) from error

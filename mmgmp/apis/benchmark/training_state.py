@@ -7,7 +7,6 @@ the process that wrote the files having said good-bye.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmgmp.utils.checkpoint_files import read_checkpoint
+from mmgmp.utils.text_files import parse_json
 
 Metrics = dict[str, float]
 
@@ -91,15 +91,21 @@ def read_validation(folder: Path) -> dict[int, Metrics]:
     """
     history: dict[int, Metrics] = {}
     for file in sorted(folder.glob('*/vis_data/scalars.json')):
-        for line in file.read_text(encoding='utf-8').splitlines():
+        text = file.read_text(encoding='utf-8', errors='replace')
+        for line in text.splitlines():
             try:
-                values = json.loads(line)
-            except json.JSONDecodeError:  # cut off in the middle
+                values = parse_json(line, str(file), allow_nan=True)
+            except ValueError:  # cut off in the middle
                 continue
-            metrics = {k: v for k, v in values.items() if '/' in k}
-            # A line of the training itself has 'iter'.
-            if metrics and 'step' in values and 'iter' not in values:
-                history[int(values['step'])] = metrics
+            if not isinstance(values, dict) or 'iter' in values:
+                continue  # a line of the training itself
+            metrics = {
+                name: value
+                for name, value in values.items()
+                if '/' in name and type(value) in (int, float)
+            }
+            if metrics and type(values.get('step')) is int:
+                history[values['step']] = metrics
     return history
 
 

@@ -20,6 +20,7 @@ from tests.fuzzing import fuzz
 from .toy import PLAN, calls, make_toy, toy_launch, toy_plan
 
 ONE = PLAN.replace('{H: h, A: a}', '{H: h}').replace('[0, 1]', '[0]')
+ONE += 'keep: all\n'
 DAMAGE = {
     'empty': b'',
     'cut': b'{"checkpoint": "a',
@@ -69,6 +70,13 @@ def test_a_damaged_stage_is_done_again(damage, toy):
     assert resume(toy) == []
     assert files.state() is State.DONE
     assert read_json(cell / 'train.json')['metrics']['acc/top1'] == 0.5
+
+
+def test_a_training_done_again_is_tested_again(toy):
+    cell = toy / 'runs/GMP/H/seed-0'
+    (cell / 'train.json').write_bytes(b'')
+    (cell / 'epoch_2.pth').unlink()
+    assert resume(toy) == ['GMP/H/seed-0', 'GMP/H/seed-0/test']
 
 
 @pytest.mark.parametrize('damage', ['empty', 'cut', 'list', 'zeros', 'text'])

@@ -183,7 +183,7 @@ def test_a_plan_may_be_written_in_python(tmp_path):
             r'methods.ERM.space.x must be \[low, high\]',
         ),
         ('title: Toy', 'checkpoint: oracle', 'checkpoint must be one of'),
-        ('title: Toy', 'search: {trials: -1}', 'must be >= 0, got -1 and 2'),
+        ('title: Toy', 'search: {trials: -1}', 'trials must be >= 0 .*got -1'),
         (
             'GMP: gmp.py',
             'GMP: {config: a.py, sweep: [{a: [1]}]}\nsearch: {trials: 1}',

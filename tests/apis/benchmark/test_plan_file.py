@@ -18,19 +18,18 @@ from .toy import PLAN, make_toy, toy_plan
 
 ROOT = Path(__file__).resolve().parents[3]
 SHIPPED = sorted((ROOT / 'configs/plans').glob('*.yml'))
-OTHER = '{overrides: {a: 1}}'
 FULL = (
     PLAN.replace(
         'GMP: gmp.py',
-        'GMP: {config: "gmp.py", overrides: {a.b: 1}, '
+        'GMP: {config: gmp.py, overrides: {a.b: 1}, '
         'sweep: [{alpha: [0.0, 0.5]}]}',
     )
     + """
 overrides: {b: [1, two]}
 parameters: {alpha: a.b}
 metrics: {target: test/acc/top1}
-evaluations: {no audio: {overrides: {c: 1}}}
-modalities: [V+A]
+evaluations: {no audio: {overrides: {b: 1}}}
+modalities: {A: [audio]}
 checkpoint: last
 work_dir: runs
 """
@@ -125,7 +124,7 @@ def test_a_config_in_yaml_is_refused(tmp_path):
 @pytest.mark.parametrize('key', ['methods', 'targets', 'modalities'])
 def test_a_name_cannot_lead_elsewhere(key, name, tmp_path):
     plan = yaml.safe_load(PLAN)
-    plan[key] = {**plan.get(key, {'V': 'v'}), name: 'erm_h.py'}
+    plan[key] = {**plan.get(key, {'A': ['audio']}), name: 'erm.py'}
     if key == 'modalities' and not name:
         pytest.skip('a single set of modalities goes without a name')
     with pytest.raises(ValueError, match=f'{key} must have names') as caught:
@@ -155,25 +154,22 @@ def test_ordinary_names_are_no_paths(tmp_path):
         ('GMP:', 'Report.json:', 'must not be named as the report is'),
         (
             'seeds',
-            f'evaluations: {{"c e": {OTHER}, c-e: {OTHER}}}\nseeds',
+            'evaluations: {"c e": {}, c-e: {}}\nseeds',
             r"\['c e', 'c-e'",
         ),
-        (
-            'seeds',
-            f'evaluations: {{Failure: {OTHER}}}\nseeds',
-            r"named \['Failure'\]",
-        ),
+        ('seeds', 'evaluations: {Failure: {}}\nseeds', r"named \['Failure'\]"),
         ('title: Toy', 'title: Toy\ntitle: B', 'twice in one mapping'),
         ('[0, 1]', '[0, 1]\nsynthetic: "no"', 'synthetic'),
         ('synthetic: true', 'synthetic: "no"', 'synthetic must be one of'),
         ('{H: h, A: a}', '{}', 'targets must be in the plan'),
         ('{H: h, A: a}', '[H, H]', 'targets must be a list of different'),
-        ('{H: h, A: a}', '{H: [[h]]}', 'targets.H must be'),
+        ('{H: h, A: a}', '{H: {a: 1}}', 'targets.H must have no keys but'),
         ('[ERM]', 'ERM', 'compare_to must be a list'),
         ('corpus: toys', 'corpus: [toys]', 'corpus must be a word'),
         ('title: Toy', 'names: [a]', 'names must be a mapping'),
         ('title: Toy', 'overrides: [a]', 'overrides must be a mapping'),
-        ('title: Toy', 'search: {trials: two}', "got 'two' and 2"),
+        ('title: Toy', 'search: {trials: two}', "trials must be .* got 'two'"),
+        ('title: Toy', 'search: {startup: 0}', 'startup must be >= 1 .*got 0'),
         ('title: Toy', 'search: 3', 'search must be a mapping'),
         (
             'GMP: gmp.py',
@@ -195,7 +191,7 @@ def test_a_value_of_another_kind_names_its_key(old, new, message, tmp_path):
 
 def test_settings_that_make_too_long_a_name_are_refused(tmp_path):
     parameter = 'p' * 250
-    sweep = f'GMP: {{config: "gmp.py", sweep: [{{{parameter}: [1]'
+    sweep = f'GMP: {{config: gmp.py, sweep: [{{{parameter}: [1]'
     plan = load(tmp_path, PLAN.replace('GMP: gmp.py', sweep + '}]}'))
     with pytest.raises(ValueError, match='settings of methods.GMP must have'):
         plan_cells(plan, lambda cell: None)
@@ -219,3 +215,28 @@ def test_damaged_plans_are_read_or_named(tmp_path):
     }
     findings = fuzz(read, originals, folder, check=stay_inside)
     assert not findings
+
+
+@pytest.mark.parametrize(
+    'more',
+    [
+        'search: {trials: 2147483647}\n',
+        'search: {reruns: 2147483647}\n',
+        'parameters: {a: b}\n',
+    ],
+)
+def test_a_number_of_runs_that_no_plan_has_is_refused(more, tmp_path):
+    grid = {f'p{number}': list(range(10)) for number in range(9)}
+    plan = yaml.safe_load(PLAN + more)
+    if 'search' not in plan:
+        plan['methods']['GMP'] = {'config': 'gmp.py', 'sweep': [grid]}
+    with pytest.raises(ValueError, match='at most 10000'):
+        load(tmp_path, json.dumps(plan), 'plan.json')
+
+
+def test_a_damaged_search_is_named(tmp_path):
+    toy = make_toy(tmp_path / 'toy', PLAN + 'search: {trials: 1}\n')
+    (toy / 'runs').mkdir()
+    (toy / 'runs/search.log').write_bytes(b'{"op_code": 0}\nhalf\n[1]\n')
+    with pytest.raises(ValueError, match=r'search\.log is damaged .*delete'):
+        plan_cells(toy_plan(toy), lambda cell: None)
