@@ -61,6 +61,8 @@ def _as_read(key: str, value: Any) -> Any:
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     wanted = list(value) if isinstance(value, tuple) else value
     try:
+        if not _is_plain(value):
+            raise ValueError(f'{value!r:.200} has signs of a list in a word')
         words = ['--cfg-options', f'key={spell(value)}']
         found = parser.parse_args(words).cfg_options['key']
     except (AssertionError, IndexError, ValueError):  # unbalanced brackets
@@ -74,3 +76,15 @@ def _as_read(key: str, value: Any) -> Any:
         f'stock scripts read it from their command line, got {value!r}; '
         'write another config that sets it'
     )
+
+
+def _is_plain(value: Any, signs: str = ',') -> bool:
+    """Whether words are free of what makes MMEngine's reader run in circles.
+
+    Example:
+        >>> _is_plain('a[0]'), _is_plain(['a]', '[b'])
+        (True, False)
+    """
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(item, ',()[]') for item in value)
+    return not (isinstance(value, str) and set(signs) & set(value))

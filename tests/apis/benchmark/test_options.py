@@ -25,6 +25,8 @@ def test_options_read_back_as_they_were():
         'opening door',
         ['a,b'],
         'a [b',
+        ['a]', '[b'],
+        'a],[b' * 10_000,
     ],
 )
 def test_what_a_command_line_would_change_is_refused(value):
