@@ -82,6 +82,14 @@ def check_wheel(wheel: Path) -> None:
         for name in tracked('configs', 'tools')
         | {'model-index.yml', 'dataset-index.yml'}
     }
+    # Mim also looks configs up without their ending.
+    expected |= {
+        name.removesuffix('.py')
+        for name in expected
+        if name.startswith('mmgmp/.mim/configs/')
+        and name.endswith('.py')
+        and '/_base_/' not in name
+    }
     found = {name for name in inside if name.startswith('mmgmp/')}
     others = {n for n in inside - found if '.dist-info/' not in n}
     if expected != found or others:

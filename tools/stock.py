@@ -4,6 +4,8 @@ The scripts in MMAction2's ``tools`` do not all read ``custom_imports``, and
 the published MMAction2 needs the repairs that ``import mmgmp`` makes::
 
     python tools/stock.py analysis_tools/confusion_matrix.py CONFIG CHECKPOINT
+
+Some of them open pickles, which can run code: give them files of your own.
 """
 
 from __future__ import annotations

@@ -177,7 +177,9 @@ def test_resume_after_an_interrupted_epoch(mini_hac, tmp_path):
     [
         pytest.param([], id='amp'),
         pytest.param(
-            ['optim_wrapper.accumulative_counts=2'], id='amp-accumulate'
+            ['optim_wrapper.accumulative_counts=2'],
+            id='amp-accumulate',
+            marks=pytest.mark.slow,
         ),
     ],
 )

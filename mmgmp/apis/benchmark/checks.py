@@ -38,7 +38,7 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
             f'{stale[0]}; name another --work-dir, or delete them to run '
             'those cells again'
         )
-    _check_protocols(plan, cells)
+    check_protocols(plan, cells)
     _check_parameters(plan, cells)
     waiting = [files for files in cells if files.state() is not State.DONE]
     if missing := missing_files(waiting):
@@ -64,8 +64,16 @@ def _read(path: Path) -> Config:
     return Config.fromfile(path, import_custom_modules=False)
 
 
-def _check_protocols(plan: Plan, cells: Sequence[CellFiles]) -> None:
-    """A domain or modality that a corpus lacks would fail cell by cell."""
+def check_protocols(plan: Plan, cells: Sequence[CellFiles]) -> None:
+    """Refuse a domain or modality that a corpus lacks, before any cell runs.
+
+    Args:
+        plan: The plan.
+        cells: Its cells.
+
+    Raises:
+        ValueError: If the protocol of a cell or of its evaluations is none.
+    """
     seen = set()
     for files in cells:
         cell = files.cell

@@ -326,7 +326,9 @@ def _choices(
                 mapping(place, item.get('overrides', {}))
             )
         elif config_key is not None:
-            choices[str(name)] = flatten({config_key: item})
+            is_list = isinstance(item, (list, tuple))
+            word = texts(place, item) if is_list else scalar(place, item)
+            choices[str(name)] = flatten({config_key: word})
         else:
             raise ValueError(
                 f'{place} must hold overrides, got {item!r:.200}; for '

@@ -108,6 +108,7 @@ def load_strictly(
         ValueError: If names or shapes differ; the message lists them.
 
     Example:
+        >>> import torch
         >>> load_strictly(nn.Linear(1, 1), {'wait': torch.ones(1)}, 'l.pth')
         Traceback (most recent call last):
             ...

@@ -101,6 +101,7 @@ class AudioVisualRecognizer(BaseModel):
             share parameters, or a piece lacks what it needs.
 
     Example:
+        >>> import torch
         >>> backbone = dict(type='ResNet', depth=18, in_channels=1)
         >>> model = AudioVisualRecognizer(
         ...     encoders=dict(audio=dict(

@@ -306,8 +306,7 @@ def test_all_that_is_missing_is_named_before_the_first_cell(tmp_path):
         config.write_text(
             config.read_text() + 'train_dataloader = dict(dataset=dict(\n'
             f"    data_root='{toy}/{name}', ann_file=['x.json']))\n"
-            'model = dict(parts=[dict(init_cfg=dict(\n'
-            f"    checkpoint='{checkpoint}'))])\n"
+            f"load_from = '{checkpoint}'\n"
         )
     with pytest.raises(FileNotFoundError, match='3 files that') as caught:
         runner(toy)
