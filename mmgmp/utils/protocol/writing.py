@@ -53,7 +53,13 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
     if config.get('protocol') is None:
         return config
     config = copy.deepcopy(config)
-    values, model = config['protocol'], config['model']
+    values, model = config['protocol'], config.get('model') or {}
+    if not model.get('encoders'):
+        raise ValueError(
+            'model.encoders must name the encoders of all modalities in a '
+            'config with a protocol, got none; inherit a file of '
+            'configs/_base_/corpora, or set protocol=None'
+        )
     order = model.get('modality_order') or list(model['encoders'])
     protocol = read_protocol(
         values, [m for m in order if model['encoders'].get(m) is not None]

@@ -72,6 +72,9 @@ class TrainedOn:
         Returns:
             None if it says nothing.
 
+        Raises:
+            ValueError: If it says something else than lists of names.
+
         Example:
             >>> old = dict(dataset_meta=dict(domains=['a'], classes=['x']))
             >>> TrainedOn.from_meta(old).seen
@@ -79,18 +82,20 @@ class TrainedOn:
         """
         own = meta.get(KEY)
         if own is None:
-            old = meta.get('dataset_meta') or {}
+            old = _mapping(meta.get('dataset_meta') or {}, 'dataset_meta')
             if not old.get('domains') or not old.get('classes'):
                 return None
-            domains, classes = tuple(old['domains']), tuple(old['classes'])
+            domains = _names(old, 'domains')
+            classes = _names(old, 'classes')
             corpus = str(old.get('corpus', ''))
             return cls(domains, classes, (), corpus, domains)
+        own = _mapping(own, KEY)
         return cls(
-            tuple(own['sources']),
-            tuple(own['classes']),
-            tuple(own['modalities']),
-            str(own['corpus']),
-            tuple(own['seen']),
+            _names(own, 'sources'),
+            _names(own, 'classes'),
+            _names(own, 'modalities'),
+            str(own.get('corpus', '')),
+            _names(own, 'seen'),
         )
 
     def seen_of(self, corpus: str) -> tuple[str, ...]:
@@ -230,3 +235,24 @@ def _check_modalities(
             f'order, as in the checkpoint, got {list(now)}; name the config '
             'that it was trained with',
         )
+
+
+def _mapping(value: Any, key: str) -> Mapping[str, Any]:
+    """Others write checkpoints, too, and may put anything here."""
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f'meta[{key!r}] of the checkpoint must be a mapping, got '
+            f'{type(value).__name__}; is it a checkpoint of a training?'
+        )
+    return value
+
+
+def _names(values: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    names = values.get(key)
+    is_list = isinstance(names, (list, tuple))
+    if not is_list or not all(isinstance(name, str) for name in names or ()):
+        raise ValueError(
+            f'{key!r} in the meta of the checkpoint must be a list of names, '
+            f'got {names!r:.100}; is it a checkpoint of a training?'
+        )
+    return tuple(names or ())

@@ -97,3 +97,18 @@ def test_weights_fit(stored, text):
 def test_counters_of_batch_norm_may_be_missing():
     model = {'a': (2,), 'norm.num_batches_tracked': ()}
     assert list(check_weights(model, {'a': (2,)}, 'error')) == []
+
+
+@pytest.mark.parametrize(
+    'meta',
+    [
+        {'dataset_meta': 3},
+        {'dataset_meta': {'domains': 'ab', 'classes': ['x']}},
+        {'dataset_meta': {'domains': [1], 'classes': ['x']}},
+        {KEY: ['a']},
+        {KEY: {'sources': ['a']}},
+    ],
+)
+def test_anything_else_in_a_checkpoint_is_named(meta):
+    with pytest.raises(ValueError, match='of the checkpoint must be'):
+        TrainedOn.from_meta(meta)
