@@ -5,7 +5,7 @@ data_root = 'data/mini_hac'
 # Audio is cropped to the seconds of the sampled clip, as in HAC.
 _audio = [
     dict(type='LoadAudioSegment', crop='clip', on_silence='keep'),
-    dict(type='LogSpectrogram', num_samples=20160, nperseg=256, noverlap=97),
+    dict(type='LogSpectrogram', num_samples=20160, nperseg=256, noverlap=0),
 ]
 train_pipeline = [
     dict(
@@ -13,7 +13,7 @@ train_pipeline = [
         order=['video', 'audio'],
         video=[
             dict(type='PyAVSeekInit'),
-            dict(type='SampleFrames', clip_len=16, frame_interval=2),
+            dict(type='SampleFrames', clip_len=8, frame_interval=2),
             dict(type='PyAVSeekDecode'),
             dict(type='RandomResizedCrop', area_range=(0.6, 1.0)),
             dict(type='Resize', scale=(56, 56), keep_ratio=False),
@@ -35,7 +35,7 @@ test_pipeline = [
             dict(type='PyAVSeekInit'),
             dict(
                 type='SampleFrames',
-                clip_len=16,
+                clip_len=8,
                 frame_interval=2,
                 test_mode=True,
             ),

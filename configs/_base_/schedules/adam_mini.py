@@ -1,5 +1,5 @@
-# Short training from scratch; strategies fill in modulation and projection.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_interval=1)
+# Short fine-tuning; strategies fill in modulation and projection.
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=8, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
@@ -16,7 +16,7 @@ param_scheduler = [
         eta_min=1e-5,
         by_epoch=True,
         begin=0,
-        end=10,
+        end=8,
         convert_to_iter_based=True,
     )
 ]

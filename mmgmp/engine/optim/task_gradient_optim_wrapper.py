@@ -23,6 +23,7 @@ from mmgmp.engine.optim.reduction import GradientReduction
 from mmgmp.engine.optim.sharding import refuse_sharding
 from mmgmp.engine.optim.strategies.base import Modulation, Projection
 from mmgmp.engine.optim.strategies.building import build_part
+from mmgmp.engine.optim.update_scale import build_update_scale
 from mmgmp.engine.optim.window import Window, restore_window, save_window
 from mmgmp.registry import MODULATIONS, OPTIM_WRAPPERS, PROJECTIONS
 from mmgmp.structures import TaskLosses, get_task_losses
@@ -57,6 +58,11 @@ class TaskGradientOptimWrapper(OptimWrapper):
             ranks, the update is that of one batch with all of them.
         clip_grad: As in MMEngine's ``OptimWrapper``; acts on the combined
             gradient, and not on what ``TaskLosses.unclipped`` lists.
+        acts_on: ``'gradient'``, as in the paper, or ``'update'``, ours: each
+            encoder's step is scaled instead, by as much as the strategy
+            changes its gradient's length. Optimizers such as Adam divide a
+            constant factor out of gradients; this they cannot. Equal for
+            SGD without momentum.
         loss_scaling: How losses are scaled before they are differentiated;
             the mixed-precision twin hands in its own.
 
@@ -92,6 +98,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         level: str = 'parameter',
         accumulative_counts: int = 1,
         clip_grad: Mapping[str, Any] | None = None,
+        acts_on: str = 'gradient',
         loss_scaling: LossScaling | None = None,
     ) -> None:
         super().__init__(
@@ -114,8 +121,19 @@ class TaskGradientOptimWrapper(OptimWrapper):
             self._modulation, self._projection, self._diagnostics
         )
         self._observer = Observer(self._rule, self._groups, self._diagnostics)
-        plan = backward_plans.choose(self._rule, level, accumulative_counts)
-        self._plan = plan(self._rule, self._groups, self._scale, self._unit)
+        plan = backward_plans.choose(
+            self._rule, level, accumulative_counts, acts_on
+        )
+        self._update_scale = build_update_scale(
+            acts_on, self._groups, self._diagnostics
+        )
+        self._plan = plan(
+            self._rule,
+            self._groups,
+            self._scale,
+            self._unit,
+            self._update_scale,
+        )
         self._window = Window()
         self._saved_window: dict[str, Any] | None = None
         self._steps = 0
@@ -191,6 +209,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         ):
             parameter.grad = gradient
         self._rule.finalize(self._groups, boundary.signals)
+        self._update_scale.split()
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Clear the gradients and everything kept for this step."""
@@ -243,7 +262,8 @@ class TaskGradientOptimWrapper(OptimWrapper):
             # Norms have a meaning in the true unit only.
             self._scaling.unscale_(self.optimizer)
             self._clip_grad()
-        self._scaling.step(self.optimizer, **kwargs)
+        with self._update_scale.scaled_step():
+            self._scaling.step(self.optimizer, **kwargs)
 
     def _scale(self, loss: Tensor) -> Tensor:
         """Scale a loss before it is differentiated."""

@@ -141,7 +141,8 @@ class ModalityEncoder(BaseModule):
 
         Args:
             inputs: ``(N, C, T, H, W)`` or ``(N, C, F, T)``, optionally with a
-                dimension of several clips after ``N``.
+                dimension of several clips after ``N``. A backbone of 3D
+                convolutions takes ``(N, C, F, T)`` as clips of one frame.
 
         Returns:
             Features ``(N, out_channels)``, averaged over clips.
@@ -159,6 +160,8 @@ class ModalityEncoder(BaseModule):
             pass both on to :meth:`forward_trainable`.
         """
         clips = 1
+        if inputs.ndim == 4 and self._clip_ndim == 5:
+            inputs = inputs.unsqueeze(2)
         if inputs.ndim > self._clip_ndim:
             clips = inputs.shape[1]
             inputs = inputs.flatten(0, 1)

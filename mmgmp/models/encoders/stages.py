@@ -75,7 +75,9 @@ class PlainStages(StagedBackbone):
         if stage == 0 and getattr(backbone, 'with_pool1', True):
             state = backbone.maxpool(state)
         if stage == 1 and getattr(backbone, 'with_pool2', False):
-            state = backbone.pool2(state)
+            # Halves time; of one frame, as a spectrogram is, nothing is left.
+            if state.shape[2] > 1:
+                state = backbone.pool2(state)
         return state
 
 
