@@ -10,7 +10,8 @@ from typing import Any
 import soundfile
 
 from mmgmp.apis.media_jobs import Fault, MediaJob, Segment
-from mmgmp.datasets.annotations import check_entries, check_label, resolve
+from mmgmp.datasets.annotations import resolve
+from mmgmp.datasets.sample_checks import check_entries, check_label
 
 _Key = tuple[str, tuple[str, ...], str, str]
 # Endings that libsndfile reads besides the names of its formats.

@@ -11,9 +11,6 @@ from mmengine.logging import print_log
 
 from mmgmp.datasets.annotations import (
     check_domains,
-    check_entries,
-    check_identities,
-    check_sample,
     load_annotation,
     merge_metainfo,
     resolve,
@@ -23,6 +20,11 @@ from mmgmp.datasets.missing_modalities import (
     find_modalities,
     read_on_missing,
     report_missing,
+)
+from mmgmp.datasets.sample_checks import (
+    check_entries,
+    check_identities,
+    check_sample,
 )
 from mmgmp.datasets.skip_lists import find_skipped, read_skip_list
 from mmgmp.datasets.skip_policy import SkipPolicy, media_errors

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmgmp.datasets import AudioVisualDataset
-from mmgmp.datasets.annotations import check_label
+from mmgmp.datasets.sample_checks import check_label
 from mmgmp.utils.text_files import read_json, read_yaml
 from tests.fuzzing import fuzz
 
