@@ -61,17 +61,7 @@ def decode_frames(
     """
     index = read_frame_index(path)
     wanted = sorted({int(number) for number in frame_inds})
-    if not wanted or wanted[0] < 0 or wanted[-1] >= index.total_frames:
-        raise ValueError(
-            f'frame_inds must lie in [0, {index.total_frames}) for {path}, '
-            f'got {wanted}; choose them with SampleFrames after PyAVSeekInit'
-        )
-    size = 3 * index.shape[0] * index.shape[1] * len(wanted)
-    if size > _MAX_BYTES:
-        raise OSError(
-            f'{path}: {len(wanted)} pictures of {index.shape} take {size} '
-            f'bytes, more than {_MAX_BYTES}; sample fewer, or scale the file'
-        )
+    _check_wanted(wanted, index, path)
     threads = (thread_type, thread_count)
     decoded = 0
     for seek_to in _seek_points(index, wanted[0]):
@@ -92,6 +82,21 @@ def decode_frames(
         'decoded; fetch or convert the file again, or let the dataset skip '
         "it with on_error='skip'"
     )
+
+
+def _check_wanted(wanted: list[int], index: FrameIndex, path: str) -> None:
+    """Refuse numbers that the file lacks, and more than fits in memory."""
+    if not wanted or wanted[0] < 0 or wanted[-1] >= index.total_frames:
+        raise ValueError(
+            f'frame_inds must lie in [0, {index.total_frames}) for {path}, '
+            f'got {wanted}; choose them with SampleFrames after PyAVSeekInit'
+        )
+    size = 3 * index.shape[0] * index.shape[1] * len(wanted)
+    if size > _MAX_BYTES:
+        raise OSError(
+            f'{path}: {len(wanted)} pictures of {index.shape} take {size} '
+            f'bytes, more than {_MAX_BYTES}; sample fewer, or scale the file'
+        )
 
 
 def read_frames(

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
+from numpy.typing import NDArray
 
 from mmgmp.evaluation.functional import auroc, read_score
 from mmgmp.registry import METRICS
@@ -140,27 +141,37 @@ class OpenSetAccuracy(BaseMetric):
             if self.threshold is None
             else np.array([self.threshold])
         )
-        best = {'hos': -1.0}
-        accuracies = []
-        for threshold in thresholds:
-            accepted = confidence >= threshold
-            known = float((accepted & is_right)[is_known].mean())
-            unknown = float((~accepted)[~is_known].mean())
-            hos = harmonic_mean([known, unknown])
-            found = np.where(is_known, accepted & is_right, ~accepted)
-            accuracies.append(float(found.mean()))
-            if hos > best['hos']:
-                best = {
-                    'hos': hos,
-                    'os': known,
-                    'unk': unknown,
-                    'threshold': float(threshold),
-                }
+        tried = [
+            _values_at(float(threshold), confidence, is_right, is_known)
+            for threshold in thresholds
+        ]
+        # The first of several that are equally good.
+        best = max(tried, key=lambda values: values['hos'])
         return {
             **best,
-            'accuracy': max(accuracies),
+            'accuracy': max(values['accuracy'] for values in tried),
             'auroc': auroc(confidence[is_known], confidence[~is_known]),
         }
+
+
+def _values_at(
+    threshold: float,
+    confidence: NDArray[np.float64],
+    is_right: NDArray[np.bool_],
+    is_known: NDArray[np.bool_],
+) -> dict[str, float]:
+    """What is measured if samples from ``threshold`` on are accepted."""
+    accepted = confidence >= threshold
+    known = float((accepted & is_right)[is_known].mean())
+    unknown = float((~accepted)[~is_known].mean())
+    found = np.where(is_known, accepted & is_right, ~accepted)
+    return {
+        'hos': harmonic_mean([known, unknown]),
+        'os': known,
+        'unk': unknown,
+        'threshold': threshold,
+        'accuracy': float(found.mean()),
+    }
 
 
 def _read_label(sample: Mapping[str, Any]) -> int:

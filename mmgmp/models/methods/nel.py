@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from mmgmp.models.layers import (
-    ContrastiveProjector,
+    contrastive_projectors,
     stack_modalities,
     supervised_contrast,
 )
@@ -108,13 +108,10 @@ class NELMethod(BaseMethod):
         self.normalize_rows = normalize_rows
         self.loss_scale = loss_scale
         self.replaces_cls_loss = loss_scale != 1
-        self.projectors = nn.ModuleDict(
-            {
-                m: ContrastiveProjector(
-                    width // 2, projector_channels, embedding_channels
-                )
-                for m, width in in_channels.items()
-            }
+        self.projectors = contrastive_projectors(
+            {m: width // 2 for m, width in in_channels.items()},
+            projector_channels,
+            embedding_channels,
         )
 
     def losses(self, batch: MultiModalBatch) -> dict[Task, dict[str, Tensor]]:
@@ -134,29 +131,28 @@ class NELMethod(BaseMethod):
             self.supervised_temperature,
             self.base_temperature,
         )
-        shifted = F.normalize(
-            torch.cat(
-                [
-                    mean_shift(x, self.num_neighbours)
-                    for x in embeddings.values()
-                ],
-                dim=1,
-            ),
-            dim=1,
-        )
         features = torch.cat(list(batch.features.values()), dim=1)
         if self.normalize_rows:
             features = F.normalize(features, dim=1)
         scale = self.loss_scale
         terms = {
             'contrast': scale * (1 - self.alpha) * contrast,
-            'views': scale * self.alpha * self.views(*shifted.chunk(2)),
+            'views': scale
+            * self.alpha
+            * self.views(*self._shifted(embeddings)),
             'spectrum': scale * self.beta * negative_entropy(features),
         }
         if self.replaces_cls_loss:
             fused = F.cross_entropy(batch.logits, batch.labels)
             terms['fused'] = scale * fused
         return self.tagged(**terms)
+
+    def _shifted(self, embeddings: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        """Unit vectors moved towards their neighbours, one tensor a view."""
+        moved = [
+            mean_shift(x, self.num_neighbours) for x in embeddings.values()
+        ]
+        return F.normalize(torch.cat(moved, dim=1), dim=1).chunk(2)
 
     def views(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the contrast between two views, 0-dim.
