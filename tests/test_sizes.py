@@ -88,8 +88,8 @@ def _function(name: str, lines: int, doc: str = '') -> str:
         ),
         (
             too_many_long_functions,
-            _function('a', 30) + ''.join(_function('b', 2) * 18),
-            _function('a', 30) + ''.join(_function('b', 2) * 19),
+            _function('a', 30) + _function('b', 2) * 18,
+            _function('a', 30) + _function('b', 2) * 19,
         ),
         (
             too_many_long_functions,
