@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from mmgmp.utils.checks import check_choice
 from mmgmp.utils.plain_text import short_repr
 
 
@@ -52,8 +53,9 @@ def check_identity(
     Example:
         >>> check_identity({'id': 'a', 'domain': 'D '}, ['d'], 'a.json', 0)
         Traceback (most recent call last):
-        ValueError: domain of sample 'a' must be one of ['d'], got 'D ' in \
-a.json; write 'd' if that is meant (case and blanks count)
+            ...
+        ValueError: domain of sample 'a' of a.json must be one of ['d'], got \
+'D '; write 'd' if that is meant (case and blanks count)
     """
     sample_id = sample.get('id') if isinstance(sample, Mapping) else None
     if not isinstance(sample_id, str) or not _is_text(sample_id):
@@ -71,12 +73,8 @@ a.json; write 'd' if that is meant (case and blanks count)
         if near
         else 'correct it, or add it to metainfo'
     )
-    got = (
-        f'got {short_repr(domain)}' if 'domain' in sample else 'it is missing'
-    )
-    raise ValueError(
-        f'domain of sample {sample_id!r} must be one of {list(domains)}, '
-        f'{got} in {source}; {cure}'
+    check_choice(
+        f'domain of sample {sample_id!r} of {source}', domain, domains, cure
     )
 
 
@@ -102,8 +100,8 @@ def check_label(
             else 'it is missing'
         )
         raise ValueError(
-            f'label of sample {sample["id"]!r} must be one of 0 to '
-            f'{len(classes) - 1}, {got} in {source}; its classes are '
+            f'label of sample {sample["id"]!r} must be a whole number from 0 '
+            f'to {len(classes) - 1}, {got} in {source}; its classes are '
             f'{list(classes)}'
         )
 

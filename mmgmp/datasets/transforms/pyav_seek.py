@@ -19,6 +19,7 @@ from mmgmp.datasets.transforms.clip_times import (
 from mmgmp.datasets.transforms.frame_index import FrameIndex, read_frame_index
 from mmgmp.datasets.transforms.video_file import open_video, to_image
 from mmgmp.registry import TRANSFORMS
+from mmgmp.utils.checks import check_choice
 
 # Seconds by which a seek goes further back when it landed too late; None is
 # the start of the file. Open groups of pictures need the second try.
@@ -286,11 +287,7 @@ class PyAVSeekDecode(BaseTransform):
         thread_count: int = 1,
         rotate: bool = True,
     ) -> None:
-        if thread_type not in _THREAD_TYPES:
-            raise ValueError(
-                f'thread_type must be one of {_THREAD_TYPES}, '
-                f'got {thread_type!r}'
-            )
+        check_choice('thread_type', thread_type, _THREAD_TYPES)
         if thread_count < 0:
             raise ValueError(
                 f'thread_count must be >= 0, got {thread_count}; '
