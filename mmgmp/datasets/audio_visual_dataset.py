@@ -32,6 +32,7 @@ from mmgmp.datasets.subset import spread
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
 from mmgmp.registry import DATASETS
 from mmgmp.utils.checks import check_choice
+from mmgmp.utils.compat.private_names import fill_metainfo
 
 _ON_ERROR = ('raise', 'skip')
 
@@ -182,8 +183,7 @@ class AudioVisualDataset(BaseDataset):
         domains = check_domains(
             self.domains, present, ' + '.join(self.ann_file)
         )
-        for key, value in {**metainfo, 'domains': list(domains)}.items():
-            self._metainfo.setdefault(key, value)
+        fill_metainfo(self, {**metainfo, 'domains': list(domains)})
         data_list = list(
             self._select(annotations, domains, metainfo['classes'])
         )

@@ -26,6 +26,7 @@ from mmgmp.engine.optim.strategies.building import build_part
 from mmgmp.engine.optim.window import Window, restore_window, save_window
 from mmgmp.registry import MODULATIONS, OPTIM_WRAPPERS, PROJECTIONS
 from mmgmp.structures import TaskLosses, get_task_losses
+from mmgmp.utils.compat import private_names
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -156,7 +157,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         if self.should_sync():
             boundary = self._observer.finish(self._window, self._steps)
         self._plan.add(loss, tasks, self._window, boundary)
-        self._inner_count += 1
+        private_names.count_batch(self)
         if boundary is None:
             return
         self._write_gradients(boundary)
@@ -242,7 +243,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         if self.clip_grad_kwargs:
             # Norms have a meaning in the true unit only.
             self._scaling.unscale_(self.optimizer)
-            self._clip_grad()
+            self._clip()
         self._scaling.step(self.optimizer, **kwargs)
 
     def _scale(self, loss: Tensor) -> Tensor:
@@ -255,7 +256,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         """Return the factor by which gradients are too large."""
         return self._scaling.unit(self._groups.flat[0].device)
 
-    def _clip_grad(self) -> None:
+    def _clip(self) -> None:
         """Clip as MMEngine does, but leave the norm on its device."""
         parameters = [
             p
@@ -306,8 +307,8 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 self._window,
                 self._groups,
                 self.optimizer,
-                self._inner_count,
-                self._accumulative_counts,
+                private_names.counted_batches(self),
+                private_names.accumulative_counts(self),
             ),
             **self._rule.state_dict(),
         }
@@ -326,7 +327,8 @@ class TaskGradientOptimWrapper(OptimWrapper):
         self._steps = own.get('steps', 0)
         self._saved_window = own.get('window')
         if self._saved_window:
-            self._inner_count = self._saved_window['inner_count']
+            count = self._saved_window['inner_count']
+            private_names.set_counted_batches(self, count)
         self._rule.load_state_dict(own)
         super().load_state_dict(state_dict)
 
@@ -339,6 +341,6 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 saved,
                 self._groups,
                 self.optimizer,
-                self._inner_count,
-                self._accumulative_counts,
+                private_names.counted_batches(self),
+                private_names.accumulative_counts(self),
             )
