@@ -147,10 +147,14 @@ class TaskGradientOptimWrapper(OptimWrapper):
             step_kwargs: Passed to the optimizer's ``step``.
             zero_kwargs: Passed to the optimizer's ``zero_grad``.
         """
+        # Nothing below depends on whether this rank has a loss for a task:
+        # each call that reduces is reached by all ranks, or by none.
         tasks = self._rule.view(get_task_losses(loss))
         self._update_groups(tasks)
         self._unclipped = frozenset(id(p) for p in tasks.unclipped)
         self._restore_window()
+        # MMEngine divides by the window's planned length, which is shorter
+        # at the end of training; asking it is the one public way to know.
         divisor = round(1 / self.scale_loss(1.0))
         self._observer.add(tasks, divisor, self._window)
         boundary = None

@@ -165,6 +165,8 @@ class ModalityEncoder(BaseModule):
         if self.channels_last:
             inputs = inputs.contiguous(memory_format=_layout(inputs.ndim))
         state: Any = inputs
+        # Found anew each time: a copy of the model, or one whose batch norms
+        # were converted, has other modules.
         stages = split_stages(self.backbone)
         if stages is not None:
             with torch.no_grad():

@@ -163,6 +163,7 @@ class CMRFMethod(BaseMethod):
         distances = []
         for own, other in permutations(student, 2):
             share = self.mixing_shares(student[own])
+            # The own modality in the majority, and back onto the sphere.
             mixture = share * teacher[own] + (1 - share) * teacher[other]
             difference = F.normalize(mixture, dim=1) - student[own]
             distance = torch.linalg.vector_norm(difference, dim=1).mean()

@@ -220,6 +220,7 @@ class JATMethod(BaseMethod):
             logits = self.modality_discriminator(
                 self.modality_projectors[modality](reversed_)
             )
+            # The reversal is inside: the encoder learns to hide it.
             truth = torch.full((len(logits),), index, device=logits.device)
             losses.append(F.cross_entropy(logits, truth))
         return torch.stack(losses).mean()
@@ -239,6 +240,8 @@ class JATMethod(BaseMethod):
         if not read:
             count = len(batch.features)
             return batch.logits.new_full((count,), 1 / count)
+        # A modality whose domain cannot be guessed is the invariant one, and
+        # its unimodal loss counts more.
         entropies = torch.stack([_mean_entropy(x) for x in read.values()])
         weights = (entropies / self.entropy_temperature).softmax(0)
         return weights.detach() if self.detach_weights else weights

@@ -135,6 +135,7 @@ class NELMethod(BaseMethod):
         if self.normalize_rows:
             features = F.normalize(features, dim=1)
         scale = self.loss_scale
+        # Eq. (14)
         terms = {
             'contrast': scale * (1 - self.alpha) * contrast,
             'views': scale
@@ -192,6 +193,7 @@ def mean_shift(embeddings: Tensor, num_neighbours: int) -> Tensor:
     count = min(num_neighbours, len(embeddings) - 1)
     if not count:
         return embeddings
+    # Who is a neighbour is no function to differentiate; where they are is.
     constant = embeddings.detach()
     similarity = constant @ constant.T
     similarity.fill_diagonal_(-torch.inf)
@@ -226,6 +228,8 @@ def negative_entropy(features: Tensor, threshold: float = 1e-6) -> Tensor:
     solvable = torch.where(matrix.isfinite(), matrix, 0)
     values = torch.linalg.eigvalsh(solvable)
     values = torch.where(values > threshold, values, 0)
+    # Eigenvalues left out are zeros, and 0 log 0 is 0: inside the logarithm
+    # they are clamped, or their gradient would be NaN.
     tiny = torch.finfo(values.dtype).tiny
     shares = values / values.sum().clamp(min=tiny)
     entropy = (shares * shares.clamp(min=tiny).log()).sum()

@@ -107,6 +107,8 @@ class AGMModulation(EncoderModulation):
             self.num_updates = torch.zeros_like(scores[0])
         running = self.running_scores.to(scores)
         count = self.num_updates.to(scores)
+        # With the mean of the steps before: a modality is compared with its
+        # history, of which this step is no part yet.
         factors = adaptive_gains(scores, running, self.alpha, self.cap)
         is_finite = scores.isfinite().all()
         count = torch.where(is_finite, count + 1, count)
