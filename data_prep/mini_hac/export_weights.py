@@ -1,6 +1,6 @@
 """Store a pretrained encoder as the package ships it: float16, alone.
 
-    python data_prep/mini_hac/export_weights.py CHECKPOINT video OUT.pth
+python data_prep/mini_hac/export_weights.py CHECKPOINT video OUT.pth
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Settings:
         seed: Seed of everything random.
     """
 
-    train_per_class: int = 24
+    train_per_class: int = 32
     test_per_class: int = 16
     size: int = 64
     fps: int = 12

@@ -82,22 +82,22 @@ LOOKS: Mapping[str, Look] = {
     'human': Look(
         backgrounds=((92, 74, 60), (112, 104, 96), (70, 82, 96)),
         bodies=((208, 180, 152), (190, 150, 120), (200, 200, 205)),
-        texture='clouds', strength=14, body_texture=0, shading=0.45,
-        softness=0.14, wobble=0.03, outline=0, blades=0, size=(0.48, 0.62),
+        texture='clouds', strength=14, body_texture=0, shading=0.2,
+        softness=0.14, wobble=0.02, outline=0, blades=0, size=(0.5, 0.64),
         noise=4.5, shake=0.005, hold=1,
     ),
     'animal': Look(
-        backgrounds=((104, 132, 84), (140, 142, 88), (128, 112, 74)),
-        bodies=((66, 50, 36), (84, 62, 30), (52, 58, 44)),
-        texture='stripes', strength=30, body_texture=22, shading=0.15,
-        softness=0.2, wobble=0.12, outline=0, blades=0.14, size=(0.44, 0.58),
-        noise=8.0, shake=0.009, hold=1,
+        backgrounds=((124, 152, 104), (160, 162, 108), (148, 132, 94)),
+        bodies=((56, 42, 30), (70, 52, 26), (42, 48, 36)),
+        texture='stripes', strength=16, body_texture=10, shading=0.1,
+        softness=0.18, wobble=0.07, outline=0, blades=0.05,
+        size=(0.48, 0.62), noise=6.0, shake=0.008, hold=1,
     ),
     'cartoon': Look(
         backgrounds=((120, 200, 250), (250, 210, 90), (240, 150, 200)),
-        bodies=((250, 250, 245), (240, 90, 80), (120, 220, 120)),
-        texture='dots', strength=42, body_texture=0, shading=0,
-        softness=0.06, wobble=0, outline=1, blades=0, size=(0.54, 0.72),
+        bodies=((250, 250, 245), (220, 60, 50), (60, 140, 70)),
+        texture='dots', strength=24, body_texture=0, shading=0,
+        softness=0.06, wobble=0, outline=0.5, blades=0, size=(0.54, 0.70),
         noise=1.0, shake=0.0, hold=2,
     ),
 }  # fmt: skip
@@ -131,9 +131,7 @@ def render_frames(
     """
     seconds = np.arange(num_frames) / fps
     silhouette = CLASSES[label][1]
-    return draw(
-        LOOKS[domain], silhouette, MOTIONS[label], seconds, size, rng
-    )
+    return draw(LOOKS[domain], silhouette, MOTIONS[label], seconds, size, rng)
 
 
 def draw(
@@ -275,10 +273,13 @@ def _texture(
     phase = rng.uniform(0, 2 * np.pi, 4)
     if look.texture == 'clouds':
         waves = rng.normal(0, 2.5, (4, 2))
-        field = sum(
-            np.sin(a * x + b * y + p)
-            for (a, b), p in zip(waves, phase, strict=True)
-        ) / 1.5
+        field = (
+            sum(
+                np.sin(a * x + b * y + p)
+                for (a, b), p in zip(waves, phase, strict=True)
+            )
+            / 1.5
+        )
     elif look.texture == 'stripes':
         along = x * np.cos(turn) + y * np.sin(turn)
         field = np.sin(14 * along + 2 * np.sin(5 * y + phase[0]) + phase[1])

@@ -62,6 +62,11 @@ def claim_folder(folder: str | os.PathLike[str]) -> None:
             level=logging.WARNING,
         )
         return
+    _name_holder(file)
+    _held[os.getpid(), path] = file
+
+
+def _name_holder(file: IO[str]) -> None:
     file.seek(0)
     file.truncate()
     file.write(
@@ -69,7 +74,6 @@ def claim_folder(folder: str | os.PathLike[str]) -> None:
         f'(since {time.strftime("%Y-%m-%d %H:%M:%S")})\n'
     )
     file.flush()
-    _held[os.getpid(), path] = file
 
 
 def release_folder(folder: str | os.PathLike[str]) -> None:

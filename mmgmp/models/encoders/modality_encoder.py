@@ -168,6 +168,8 @@ class ModalityEncoder(BaseModule):
         if self.channels_last:
             inputs = inputs.contiguous(memory_format=_layout(inputs.ndim))
         state: Any = inputs
+        # Found anew each time: a copy of the model, or one whose batch norms
+        # were converted, has other modules.
         stages = split_stages(self.backbone)
         if stages is not None:
             with torch.no_grad():
@@ -244,20 +246,8 @@ class ModalityEncoder(BaseModule):
     def _check(
         self, stages: StagedBackbone | None, out_channels: int | None
     ) -> None:
+        self._check_layer4(stages)
         name = type(self.backbone).__name__
-        check_choice(
-            'layer4_init',
-            self.layer4_init,
-            LAYER4_INITS,
-            'correct model.encoders.<modality>.layer4_init',
-        )
-        has_layer4 = stages is not None and stages.num_stages >= 4
-        if self.layer4_init == 'random' and not has_layer4:
-            raise ValueError(
-                "layer4_init='random' needs a backbone with residual stages 1 "
-                f"to 4, got {name}; set layer4_init='pretrained' in the "
-                'encoder'
-            )
         if stages is None:
             if self.frozen_stages >= 0:
                 raise ValueError(
@@ -277,6 +267,21 @@ class ModalityEncoder(BaseModule):
                 f'{self.frozen_stages}, which leaves no stage of the {name} '
                 'to train; lower frozen_stages of the encoder or drop the '
                 'modality from model.encoders'
+            )
+
+    def _check_layer4(self, stages: StagedBackbone | None) -> None:
+        check_choice(
+            'layer4_init',
+            self.layer4_init,
+            LAYER4_INITS,
+            'correct model.encoders.<modality>.layer4_init',
+        )
+        has_layer4 = stages is not None and stages.num_stages >= 4
+        if self.layer4_init == 'random' and not has_layer4:
+            raise ValueError(
+                "layer4_init='random' needs a backbone with residual stages 1 "
+                f'to 4, got {type(self.backbone).__name__}; set '
+                "layer4_init='pretrained' in the encoder"
             )
 
 
