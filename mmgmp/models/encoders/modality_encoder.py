@@ -20,6 +20,7 @@ from mmgmp.models.encoders.pretrained import (
 )
 from mmgmp.models.encoders.stages import StagedBackbone, split_stages
 from mmgmp.registry import MODELS
+from mmgmp.structures import FrozenState
 from mmgmp.utils.checks import check_choice
 
 #: Where the initial values of residual stage 4 come from.
@@ -136,19 +137,20 @@ class ModalityEncoder(BaseModule):
 
     # -- forward ----------------------------------------------------------
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor | FrozenState) -> Tensor:
         """Encode.
 
         Args:
             inputs: ``(N, C, T, H, W)`` or ``(N, C, F, T)``, optionally with a
-                dimension of several clips after ``N``.
+                dimension of several clips after ``N``; or what the frozen
+                stages made of it before.
 
         Returns:
             Features ``(N, out_channels)``, averaged over clips.
         """
         return self.forward_trainable(self.forward_frozen(inputs))
 
-    def forward_frozen(self, inputs: Tensor) -> tuple[Any, int]:
+    def forward_frozen(self, inputs: Tensor | FrozenState) -> tuple[Any, int]:
         """Run the frozen stages without a graph.
 
         Args:
@@ -158,6 +160,8 @@ class ModalityEncoder(BaseModule):
             The state between the parts, and the number of clips per sample;
             pass both on to :meth:`forward_trainable`.
         """
+        if isinstance(inputs, FrozenState):
+            return self._resumed(inputs)
         clips = 1
         if inputs.ndim > self._clip_ndim:
             clips = inputs.shape[1]
@@ -171,6 +175,35 @@ class ModalityEncoder(BaseModule):
                 for stage in range(self.frozen_stages + 1):
                     state = stages.run(state, stage)
         return state, clips
+
+    def _resumed(self, stored: FrozenState) -> tuple[Any, int]:
+        """Take up stored maps in the type and layout they were made in."""
+        dtype = next(self.parameters()).dtype
+        maps = [m.to(dtype) for m in stored.maps]
+        if self.channels_last:
+            maps = [m.contiguous(memory_format=_layout(m.ndim)) for m in maps]
+        return (tuple(maps) if len(maps) > 1 else maps[0]), stored.clips
+
+    def frozen_state_dict(self) -> dict[str, Tensor]:
+        """Return the weights and statistics that the frozen part reads.
+
+        Example:
+            >>> backbone = dict(type='ResNet', depth=18, in_channels=1)
+            >>> encoder = ModalityEncoder(backbone, frozen_stages=0)
+            >>> sorted(encoder.frozen_state_dict())[0]
+            'backbone.conv1.bn.bias'
+        """
+        owned = {
+            id(value)
+            for module in self._frozen_modules()
+            for value in (*module.parameters(), *module.buffers())
+        }
+        named = (*self.named_parameters(), *self.named_buffers())
+        return {
+            name: value.detach()
+            for name, value in named
+            if id(value) in owned and not name.endswith('num_batches_tracked')
+        }
 
     def forward_trainable(self, state: tuple[Any, int]) -> Tensor:
         """Run the trainable stages, pool, and average the clips.

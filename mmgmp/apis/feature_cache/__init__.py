@@ -1,0 +1,9 @@
+"""Filling a cache of what frozen encoder stages make of a corpus."""
+
+from __future__ import annotations
+
+from mmgmp.apis.feature_cache.fill import fill_cache
+from mmgmp.apis.feature_cache.filler import DTYPES, FillReport
+from mmgmp.apis.feature_cache.source import CacheSource, read_source
+
+__all__ = ['DTYPES', 'CacheSource', 'FillReport', 'fill_cache', 'read_source']
