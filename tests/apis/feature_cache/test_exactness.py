@@ -5,32 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmgmp.apis.feature_cache import fill_cache
+from mmgmp.registry import RUNNERS
 
-from .cached_runs import (
-    METHODS,
-    frozen_config,
-    outcome,
-    small_corpus,
-    train,
-    write_weights,
-)
-
-
-@pytest.fixture(scope='module')
-def corpus(mini_hac, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('corpus')
-    small_corpus(mini_hac, folder)
-    write_weights(mini_hac, folder)
-    return folder
-
-
-@pytest.fixture(scope='module')
-def cache(mini_hac, corpus, tmp_path_factory):
-    folder = tmp_path_factory.mktemp('cache')
-    config = frozen_config('gmp', mini_hac, corpus)
-    fill_cache(config, folder, views=3)
-    return folder
+from .cached_runs import METHODS, frozen_config, outcome, train
 
 
 @pytest.mark.parametrize('method', METHODS)
@@ -50,3 +27,58 @@ def test_bit_for_bit(method, mini_hac, corpus, cache, tmp_path):
     assert files['weights'].keys() == cached['weights'].keys()
     for name, value in files['weights'].items():
         assert torch.equal(value, cached['weights'][name]), name
+
+
+def test_another_view_is_another_training(mini_hac, corpus, cache, tmp_path):
+    """Or the test above would say nothing about views."""
+    losses = []
+    for views in (3, 1):
+        config = frozen_config(
+            'erm', mini_hac, corpus, cache=str(cache), views=views
+        )
+        losses.append(outcome(train(config, tmp_path / str(views)))['losses'])
+    assert losses[0] != losses[1]
+
+
+def test_one_modality_of_a_cache(mini_hac, corpus, cache, tmp_path):
+    """Sound alone is read with the picture whose clip it is cut to."""
+    losses = []
+    for name, options in (
+        ('files', {'views': 3}),
+        ('cache', {'cache': str(cache)}),
+    ):
+        config = frozen_config(
+            'erm', mini_hac, corpus, modalities=['audio'], **options
+        )
+        losses.append(outcome(train(config, tmp_path / name))['losses'])
+    assert losses[0] == losses[1]
+
+
+def test_resumed_and_tested_from_files(mini_hac, corpus, cache, tmp_path):
+    """A run that stops between epochs ends alike, and knows files too."""
+
+    def config(folder, **protocol):
+        config = frozen_config('gmp', mini_hac, corpus, **protocol)
+        config.work_dir = str(tmp_path / folder)
+        config.default_hooks.checkpoint = dict(
+            type='SafeCheckpointHook', interval=1, max_keep_ckpts=1
+        )
+        return config
+
+    whole = train(
+        config('whole', cache=str(cache)), tmp_path / 'whole'
+    ).model.state_dict()
+    first = config('parts', cache=str(cache))
+    first.train_cfg.max_epochs = 1
+    train(first, tmp_path / 'parts')
+    second = config('parts', cache=str(cache))
+    second.resume, second.load_from = True, None
+    resumed = train(second, tmp_path / 'parts').model.state_dict()
+    for name, value in whole.items():
+        assert torch.equal(value, resumed[name]), name
+    metrics = []
+    for protocol in ({}, {'cache': str(cache)}):
+        test = config('test', **protocol)
+        test.load_from = str(tmp_path / 'whole/epoch_2.pth')
+        metrics.append(RUNNERS.build(test).test())
+    assert metrics[0] == metrics[1]
