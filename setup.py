@@ -118,6 +118,8 @@ setup(
         'numpy',
         'scipy',
         'filelock',
+        # Feature caches.
+        'safetensors>=0.4',
         'librosa>=0.10',
         'soundfile',
         'av>=12',

@@ -40,37 +40,28 @@ def small_corpus(data: Path, folder: Path, train: int = 5) -> None:
         path.write_text(json.dumps(annotation))
 
 
-def frozen_config(
-    method: str, data: Path, folder: Path, **protocol: Any
-) -> Config:
-    """A shipped config on a few clips, frozen below the last stage.
+def frozen_options(data: Path, folder: Path) -> dict[str, Any]:
+    """Config keys of a little network, frozen below the last stage.
 
     Args:
-        method: Of ``METHODS``.
         data: Where the media are.
         folder: Where annotation files and weights are.
-        **protocol: Options of the protocol.
     """
-    config = Config.fromfile(ROOT / 'configs' / METHODS[method])
+    audio = 'model.encoders.audio'
     options: dict[str, Any] = {
         'load_from': str(folder / 'frozen.pth'),
         'train_cfg.max_epochs': 2,
         'train_cfg.val_begin': 2,
-        'randomness': {'seed': 3},
         'default_hooks.logger.interval': 1,
-        'default_hooks.checkpoint': None,
-        'default_hooks.task_gradient.plot': False,
         'model.encoders.video.frozen_stages': 3,
-        'model.encoders.audio.frozen_stages': 1,
-        'model.encoders.audio.backbone.num_stages': 2,
-        'model.encoders.audio.backbone.strides': [1, 2],
-        'model.encoders.audio.backbone.dilations': [1, 1],
-        'model.encoders.audio.backbone.out_indices': [1],
         f'{_VIDEO}.slow_pathway.base_channels': 8,
         f'{_VIDEO}.fast_pathway.base_channels': 1,
+        f'{audio}.frozen_stages': 1,
+        f'{audio}.backbone.num_stages': 2,
+        f'{audio}.backbone.strides': [1, 2],
+        f'{audio}.backbone.dilations': [1, 1],
+        f'{audio}.backbone.out_indices': [1],
     }
-    if 'teacher' in config.default_hooks:
-        options['default_hooks.teacher.begin_iter'] = 0
     for part, files in FILES.items():
         options |= {
             f'{part}_dataloader.num_workers': 0,
@@ -81,6 +72,29 @@ def frozen_config(
                 str(folder / f'hac_{split}.json') for split in files
             ],
         }
+    return options
+
+
+def frozen_config(
+    method: str, data: Path, folder: Path, **protocol: Any
+) -> Config:
+    """A shipped config on a few clips, with the keys above.
+
+    Args:
+        method: Of ``METHODS``.
+        data: Where the media are.
+        folder: Where annotation files and weights are.
+        **protocol: Options of the protocol.
+    """
+    config = Config.fromfile(ROOT / 'configs' / METHODS[method])
+    options = {
+        **frozen_options(data, folder),
+        'randomness': {'seed': 3},
+        'default_hooks.checkpoint': None,
+        'default_hooks.task_gradient.plot': False,
+    }
+    if 'teacher' in config.default_hooks:
+        options['default_hooks.teacher.begin_iter'] = 0
     options |= {f'protocol.{key}': value for key, value in protocol.items()}
     config.merge_from_dict(options)
     return config
