@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from mmgmp.apis import MMGMPInferencer
 from mmgmp.registry import RUNNERS
 
 from .cached_runs import METHODS, frozen_config, outcome, train
@@ -82,3 +83,10 @@ def test_resumed_and_tested_from_files(mini_hac, corpus, cache, tmp_path):
         test.load_from = str(tmp_path / 'whole/epoch_2.pth')
         metrics.append(RUNNERS.build(test).test())
     assert metrics[0] == metrics[1]
+    # The config in the checkpoint names the cache; a new clip is in none.
+    inferencer = MMGMPInferencer(
+        weights=str(tmp_path / 'whole/epoch_2.pth'), device='cpu'
+    )
+    video = next(mini_hac.glob('human/**/*.mp4'))
+    (found,) = inferencer(str(video))['predictions']
+    assert 0 < found['score'] <= 1
