@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+
 import pytest
 import torch
 
 from mmgmp.apis import MMGMPInferencer
+from mmgmp.apis.feature_cache import fill_cache
 from mmgmp.registry import RUNNERS
 
 from .cached_runs import METHODS, frozen_config, outcome, train
@@ -52,6 +56,28 @@ def test_one_modality_of_a_cache(mini_hac, corpus, cache, tmp_path):
             'erm', mini_hac, corpus, modalities=['audio'], **options
         )
         losses.append(outcome(train(config, tmp_path / name))['losses'])
+    assert losses[0] == losses[1]
+
+
+def test_clips_without_sound(mini_hac, corpus, tmp_path):
+    """What a clip lacks it lacks in the cache, too."""
+    shutil.copy(corpus / 'frozen.pth', tmp_path)
+    for split in ('train', 'test'):
+        path = corpus / f'hac_{split}.json'
+        annotation = json.loads(path.read_text())
+        for clip in annotation['data_list'][::4]:
+            del clip['audio']
+        (tmp_path / path.name).write_text(json.dumps(annotation))
+    losses = []
+    folder = str(tmp_path / 'cache')
+    for protocol in ({'views': 2}, {'cache': folder}):
+        config = frozen_config('gmp', mini_hac, tmp_path, **protocol)
+        for part in ('train', 'val', 'test'):
+            dataset = config[f'{part}_dataloader'].dataset
+            dataset.on_missing = {'audio': 'zeros'}
+        if 'cache' in protocol:
+            fill_cache(config, folder, views=2)
+        losses.append(outcome(train(config, tmp_path / 'work'))['losses'])
     assert losses[0] == losses[1]
 
 
