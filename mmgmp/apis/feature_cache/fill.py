@@ -14,7 +14,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import load_checkpoint
 
-from mmgmp.apis.feature_cache.filler import DTYPES, Filler, FillReport
+from mmgmp.apis.feature_cache.filler import Filler
+from mmgmp.apis.feature_cache.report import DTYPES, FillReport
 from mmgmp.apis.feature_cache.source import CacheSource, read_source
 from mmgmp.registry import MODELS
 

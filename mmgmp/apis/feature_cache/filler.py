@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.progress import Progress
-from torch import Tensor
 
+from mmgmp.apis.feature_cache.collected import Collected
+from mmgmp.apis.feature_cache.report import DTYPES, FillReport
 from mmgmp.apis.feature_cache.rows import (
     Row,
     ViewRows,
@@ -27,7 +28,6 @@ from mmgmp.utils.feature_cache import (
     CacheMismatchError,
     Manifest,
     Part,
-    Shard,
     as_plain,
     describe_encoder,
     differences,
@@ -38,77 +38,6 @@ from mmgmp.utils.feature_cache import (
     write_shard,
 )
 from mmgmp.version import __version__
-
-DTYPES = {
-    'float32': torch.float32,
-    'float16': torch.float16,
-    'bfloat16': torch.bfloat16,
-}
-
-
-@dataclass(frozen=True)
-class FillReport:
-    """What a cache takes.
-
-    Args:
-        num_clips: Clips by part.
-        num_views: Views by part.
-        bytes_per_view: Of one view of one clip, by part and modality.
-        num_bytes: Of the whole cache.
-        num_bytes_left: Of what was not there when it was asked for.
-        unreadable: Ids of clips that could not be read.
-    """
-
-    num_clips: Mapping[str, int]
-    num_views: Mapping[str, int]
-    bytes_per_view: Mapping[str, Mapping[str, int]]
-    num_bytes: int
-    num_bytes_left: int
-    unreadable: Sequence[str] = ()
-
-
-@dataclass
-class _Collected:
-    """Maps of the shard that is being computed.
-
-    Args:
-        maps: By modality, then by place in the shard and view.
-        unreadable: What is wrong with a clip, by place.
-    """
-
-    maps: dict[str, dict[Row, tuple[Tensor, ...]]] = field(
-        default_factory=dict
-    )
-    unreadable: dict[int, str] = field(default_factory=dict)
-
-    def shard(self, views: int) -> Shard:
-        """Stack the clips of which every view was read.
-
-        Args:
-            views: Views per clip.
-
-        Raises:
-            ValueError: If the clips differ in shape.
-        """
-        maps, present = {}, {}
-        for modality, found in self.maps.items():
-            places = sorted({p for p, _ in found} - set(self.unreadable))
-            if not places:
-                continue
-            rows = [found[p, v] for p in places for v in range(views)]
-            shapes = {tuple(m.shape for m in row) for row in rows}
-            if len(shapes) > 1:
-                raise ValueError(
-                    f'the frozen maps of {modality} must have one shape for '
-                    f'all clips, got {sorted(shapes)[:2]}; let the pipeline '
-                    'cut clips to one size'
-                )
-            present[modality] = places
-            maps[modality] = tuple(
-                torch.stack(pathway).unflatten(0, (len(places), views))
-                for pathway in zip(*rows, strict=True)
-            )
-        return Shard(maps, present, self.unreadable)
 
 
 class Filler:
@@ -330,7 +259,7 @@ class Filler:
     ) -> None:
         rows, numbers = self.rows[name], list(shards)
         left = [len(places) * rows.views for places in shards.values()]
-        collected = _Collected()
+        collected = Collected()
         for index, batch in read_batches(
             rows,
             list(shards.values()),
@@ -346,13 +275,13 @@ class Filler:
             if not left[index]:
                 path = shard_path(self.folder, name, number)
                 write_shard(path, collected.shard(rows.views))
-                collected = _Collected()
+                collected = Collected()
 
     def _note(
         self,
         rows: ViewRows,
         batch: Sequence[tuple[Row, Any]],
-        to: _Collected,
+        to: Collected,
         start: int,
     ) -> None:
         """Count the clips that could not be read."""
@@ -366,7 +295,7 @@ class Filler:
         self,
         modality: str,
         batch: Sequence[tuple[Row, Any]],
-        to: _Collected,
+        to: Collected,
         start: int,
     ) -> None:
         kept = [

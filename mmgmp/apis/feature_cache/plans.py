@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmgmp.apis.feature_cache.fill import fill_cache
-from mmgmp.apis.feature_cache.filler import FillReport
+from mmgmp.apis.feature_cache.report import FillReport
 from mmgmp.utils.protocol import check_frozen
 
 

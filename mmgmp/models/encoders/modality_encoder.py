@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mmgmp.models.encoders.checkpointing import checkpoint_contexts
 from mmgmp.models.encoders.pretrained import (
     load_strictly,
     read_pretrained,
@@ -227,7 +227,7 @@ class ModalityEncoder(BaseModule):
                         maps,
                         stage,
                         use_reentrant=False,
-                        context_fn=partial(_checkpoint_contexts, modules),
+                        context_fn=partial(checkpoint_contexts, modules),
                     )
                 else:
                     maps = stages.run(maps, stage)
@@ -308,46 +308,6 @@ class ModalityEncoder(BaseModule):
                 'to train; lower frozen_stages of the encoder or drop the '
                 'modality from model.encoders'
             )
-
-
-def _checkpoint_contexts(
-    modules: Sequence[nn.Module],
-) -> tuple[AbstractContextManager, AbstractContextManager]:
-    """Contexts of the forward pass and of its repetitions."""
-    return nullcontext(), _StatisticsKept(modules)
-
-
-class _StatisticsKept(AbstractContextManager):
-    """Leave running statistics alone while a stage is computed again.
-
-    Every backward pass repeats the forward pass; batch norms would count the
-    batch once more each time.
-    """
-
-    def __init__(self, modules: Sequence[nn.Module]) -> None:
-        self._norms: list[Any] = [
-            norm
-            for module in modules
-            for norm in module.modules()
-            if isinstance(norm, nn.modules.batchnorm._BatchNorm)
-            and norm.training
-            and norm.track_running_stats
-        ]
-
-    def __enter__(self) -> None:
-        self._kept = [
-            (norm.momentum, norm.num_batches_tracked.clone())
-            for norm in self._norms
-        ]
-        for norm in self._norms:
-            norm.momentum = 0.0
-
-    def __exit__(self, *error: object) -> None:
-        for norm, (momentum, count) in zip(
-            self._norms, self._kept, strict=True
-        ):
-            norm.momentum = momentum
-            norm.num_batches_tracked.copy_(count)
 
 
 def _layout(ndim: int) -> torch.memory_format:
