@@ -35,6 +35,7 @@ from mmgmp.apis.benchmark.commands import evaluation_command, train_command
 from mmgmp.apis.benchmark.display import print_failures, run_with_display
 from mmgmp.apis.benchmark.facts import num_cores
 from mmgmp.apis.benchmark.training_state import find_resume_point
+from mmgmp.apis.feature_cache import fill_for_cells
 
 _CHECKPOINT = '@CHECKPOINT@'
 
@@ -63,6 +64,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add('--dry-run', action='store_true', help='print the commands only')
     add('--report-only', action='store_true', help='run nothing')
+    add(
+        '--cache',
+        metavar='DIR',
+        help='fill a feature cache there first, or go on with it, and train '
+        'all cells from it (docs/feature_cache.md)',
+    )
+    add(
+        '--cache-views',
+        type=int,
+        default=4,
+        help='views of each training clip in it; default %(default)s',
+    )
     add('--amp', action='store_true', help='train with mixed precision')
     add(
         '--cluster',
@@ -151,7 +164,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     launch = Launch(sys.executable, args.cluster, args.job_options)
     is_stopped = False
     try:
-        plan = load_plan(args.plan, args.work_dir, args.cfg_options, args.amp)
+        options = dict(args.cfg_options)
+        if args.cache:
+            options['protocol.cache'] = str(Path(args.cache).resolve())
+        plan = load_plan(args.plan, args.work_dir, options, args.amp)
     except (OSError, ValueError) as error:
         print(f'run_benchmark: {error}', file=sys.stderr)
         return 2
@@ -160,6 +176,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_commands(plan, launch)
             return 0
         if not args.report_only:
+            if args.cache:
+                fill_for_cells(
+                    [
+                        (f.cell.config, f.cell.overrides)
+                        for f in list_cells(plan)
+                    ],
+                    args.cache,
+                    args.cache_views,
+                    show_progress=console.is_terminal,
+                )
             runner = BenchmarkRunner(
                 plan,
                 launch,
