@@ -105,8 +105,10 @@ class _OpenShard:
                 if key.rpartition('.')[0] == modality
             ]
             self.slices[modality] = [self.file.get_slice(k) for k in keys]
+        # Copies: a slice is a view of the whole file, all of which a worker
+        # would put into shared memory for each clip that it sends.
         return [
-            part[row : row + 1, view : view + 1][0, 0]
+            part[row : row + 1, view : view + 1][0, 0].clone()
             for part in self.slices[modality]
         ]
 
