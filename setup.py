@@ -100,8 +100,8 @@ setup(
     package_data={
         'mmgmp': [
             'py.typed',
-            'apis/benchmark/*.yml',
-            'apis/benchmark/templates/*.j2',
+            'apis/report/*.yml',
+            'apis/report/templates/*.j2',
         ]
     },
     python_requires='>=3.10',

@@ -13,34 +13,38 @@
 
 from __future__ import annotations
 
-import fcntl
+import copy
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from mmengine.config import Config
 
 from mmgmp.apis.benchmark.cells import TRAIN, Cell
 from mmgmp.apis.benchmark.plan import Plan
-from mmgmp.apis.benchmark.plan_file import slug
-from mmgmp.apis.benchmark.training_state import Metrics, Schedule
+from mmgmp.apis.benchmark.plan_values import slug
+from mmgmp.apis.training_files import Metrics, Schedule
 from mmgmp.utils import draft_files, text_files
 from mmgmp.utils.protocol import resolve_protocol
 
-#: What the file of a finished training must say.
-_NEEDED = {'train.json': ('checkpoint', 'metrics')}
-#: What is known of a training, if anything is, with values of the same kind.
-_FACTS = {
-    'date': '',
-    'length': 0,
-    'unit': '',
-    'clips': {},
-    'machine': {'gpu': ''},
-    'software': {},
+_WORD = (int, str)
+#: What those who read the files of a cell rely on: types by key, ``...`` for
+#: all further keys.
+_SHAPES: Mapping[Any, Any] = {
+    'metrics': {...: (int, float)},
+    'checkpoint': (str,),
+    'facts': {
+        'date': (str,),
+        'length': (int,),
+        'unit': (str,),
+        'clips': {...: _WORD},
+        'machine': {'gpu': (str,), ...: _WORD},
+        'software': {...: _WORD},
+    },
 }
 
 
@@ -66,13 +70,20 @@ class CellFiles:
         self.cell = cell
         self.folder = cell.folder(plan.work_dir)
 
-    def config(self, import_custom_modules: bool = False) -> Config:
-        """Return the training config, overridden and written out."""
-        config = Config.fromfile(
-            self.cell.config, import_custom_modules=import_custom_modules
+    def config(
+        self, stage: str = TRAIN, leave_out: Collection[str] = ()
+    ) -> Config:
+        """Return a stage's config, written out, but for some overrides."""
+        config = copy.deepcopy(_read_config(self.cell.config))
+        overrides = self.overrides(stage)
+        config.merge_from_dict(
+            {k: v for k, v in overrides.items() if k not in leave_out}
         )
-        config.merge_from_dict(dict(self.cell.overrides))
         return resolve_protocol(config)
+
+    def overrides(self, stage: str) -> dict[str, Any]:
+        """Return the config keys that a stage sets."""
+        return {**self.cell.overrides, **self.plan.evaluations.get(stage, {})}
 
     def schedule(self) -> Schedule:
         """Return the schedule of the training."""
@@ -93,7 +104,7 @@ class CellFiles:
     def open_stages(self) -> list[str]:
         """Return the stages that are not complete, in order."""
         stages = list(self.cell.stages)
-        while stages and read_json(self.stage_file(stages[0])) is not None:
+        while stages and self.read(stages[0]) is not None:
             stages.pop(0)
         return stages
 
@@ -103,21 +114,21 @@ class CellFiles:
 
     def state(self) -> State:
         """Derive the state; a cell in work elsewhere counts as interrupted."""
-        if self.next_stage() is None:
+        stage = self.next_stage()
+        if stage is None:
             return State.DONE
-        if self.failure() is not None:
+        if self.read('failure') is not None:
             return State.FAILED
-        if self.has_begun() and self.next_stage() == TRAIN:
-            return State.INTERRUPTED
-        return State.PENDING
+        has_begun = stage == TRAIN and self.read('cell') is not None
+        return State.INTERRUPTED if has_begun else State.PENDING
 
-    def has_begun(self) -> bool:
-        """Return whether it is known what the files of the cell are of."""
-        return read_json(self.folder / 'cell.json') is not None
+    def read(self, name: str) -> dict[str, Any] | None:
+        """Return ``cell``, ``failure`` or a stage; None if it is not there.
 
-    def failure(self) -> dict[str, Any] | None:
-        """Return what is known about the last failure."""
-        return read_json(self.folder / 'failure.json')
+        Also None if the file is damaged: what is damaged counts as not done,
+        is said once, and is made again.
+        """
+        return read_json(self.stage_file(name))
 
     def last_words(self, stage: str) -> str:
         """Return the last line that a stage's process wrote."""
@@ -125,24 +136,21 @@ class CellFiles:
         if not path.is_file():
             return ''
         text = path.read_text(encoding='utf-8', errors='replace')
-        lines = [line for line in text.splitlines() if line.strip()]
-        return lines[-1].strip() if lines else ''
+        return text.strip().rpartition('\n')[2].strip()
 
     def write_failure(self, stage: str, code: int | str) -> None:
         """Remember that a stage's process failed."""
         failure = {'stage': stage, 'code': code, 'log': str(self.log(stage))}
-        write_json(self.folder / 'failure.json', failure)
+        write_json(self.stage_file('failure'), failure)
 
     def clear_failure(self) -> None:
         """Allow another try."""
-        (self.folder / 'failure.json').unlink(missing_ok=True)
+        self.stage_file('failure').unlink(missing_ok=True)
 
     def write_stage(self, stage: str, values: Mapping[str, Any]) -> None:
         """Mark a stage as complete."""
-        write_json(
-            self.stage_file(stage),
-            {**values, 'settings_hash': self._hash(stage)},
-        )
+        values = {**values, 'settings_hash': self._hash(stage)}
+        write_json(self.stage_file(stage), values)
 
     def forget_tests(self) -> None:
         """Take away what was measured on an earlier training."""
@@ -152,156 +160,96 @@ class CellFiles:
     def write_cell(self) -> None:
         """Say what the cell is, before its first process starts."""
         cell = self.cell
-        write_json(
-            self.folder / 'cell.json',
-            {
-                'method': cell.method,
-                'modalities': cell.modalities,
-                'target': cell.target,
-                'seed': cell.seed,
-                'role': cell.role,
-                'settings': dict(cell.settings),
-                'corpus': self.plan.corpus,
-                'synthetic': self.plan.synthetic,
-                'config': str(cell.config),
-                'overrides': cell.overrides,
-                'settings_hash': self._hash(TRAIN),
-            },
-        )
+        values = {
+            'method': cell.method,
+            'modalities': cell.modalities,
+            'target': cell.target,
+            'seed': cell.seed,
+            'role': cell.role,
+            'settings': dict(cell.settings),
+            'corpus': self.plan.corpus,
+            'synthetic': self.plan.synthetic,
+            'config': str(cell.config),
+            'overrides': cell.overrides,
+            'settings_hash': self._hash(TRAIN),
+        }
+        write_json(self.stage_file('cell'), values)
 
     def metrics(self) -> Metrics:
         """Return all metrics so far, ``<evaluation>/<metric>``."""
         found: Metrics = {}
         for stage in self.cell.stages:
-            values = read_json(self.stage_file(stage)) or {}
+            values = (self.read(stage) or {}).get('metrics', {})
             prefix = 'val' if stage == TRAIN else stage
-            for name, value in values.get('metrics', {}).items():
-                found[f'{prefix}/{name}'] = value
+            found |= {f'{prefix}/{k}': v for k, v in values.items()}
         return found
 
     def stale_files(self) -> list[Path]:
         """List what was made with settings other than the plan's."""
         # Where the first is damaged, the second says it, too.
-        cell = self.folder / 'cell.json'
-        first = cell if self.has_begun() else self.stage_file(TRAIN)
-        stages = [(first, TRAIN)]
-        stages += [(self.stage_file(s), s) for s in self.cell.stages[1:]]
+        first = TRAIN if self.read('cell') is None else 'cell'
         stale = [
-            path
-            for path, stage in stages
-            if (values := read_json(path)) is not None
-            and values.get('settings_hash') != self._hash(stage)
+            self.stage_file(name)
+            for name in (first, *self.cell.stages[1:])
+            if (found := self.read(name)) is not None
+            and found.get('settings_hash') != self._hash(name)
         ]
-        trained = read_json(self.stage_file(TRAIN)) or {}
+        trained = self.read(TRAIN) or {}
         if trained.get('choice', self.plan.checkpoint) != self.plan.checkpoint:
             stale.append(self.stage_file(TRAIN))
         return stale
 
-    def _hash(self, stage: str) -> str:
-        """Digest of the settings that a stage's outcome depends on."""
-        if stage == TRAIN:
-            settings = [
-                _config_text(self.cell.config),
-                self.cell.overrides,
-                self.cell.seed,
-                *(['--amp'] if self.plan.amp else []),
-            ]
-        else:
-            settings = [
-                self.plan.evaluations.get(stage),
-                self.plan.checkpoint,
-            ]
+    def _hash(self, name: str) -> str:
+        """Digest of the settings that the content of a file depends on."""
+        cell, plan = self.cell, self.plan
+        settings: list[Any] = [plan.evaluations.get(name), plan.checkpoint]
+        if name in (TRAIN, 'cell'):
+            content = _read_config(cell.config).to_dict()
+            text = json.dumps(content, sort_keys=True, default=str)
+            settings = [text, cell.overrides, cell.seed]
+            settings += ['--amp'] if plan.amp else []
         text = json.dumps(settings, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=256)
-def _config_text(path: Path) -> str:
-    config = Config.fromfile(path, import_custom_modules=False)
-    return json.dumps(config.to_dict(), sort_keys=True, default=str)
-
-
-def lock(folder: Path) -> IO[str] | None:
-    """Claim a cell for this process and the children that inherit the file.
-
-    The operating system gives the claim up when the last of them is gone,
-    however it ended.
-
-    Args:
-        folder: Of the cell; made if missing.
-
-    Returns:
-        The open file, or None if another process works on the cell.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    file = open(folder / '.lock', 'a+', encoding='utf-8')  # noqa: SIM115
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
+def _read_config(path: Path) -> Config:
+    """Read a config once, without importing what it names."""
+    return Config.fromfile(path, import_custom_modules=False)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Read a JSON object, None if there is none or it is damaged.
-
-    What is damaged counts as not done: it is said once, and made again.
-
-    Args:
-        path: File of a cell.
-
-    Returns:
-        The object; ``metrics`` and ``facts``, where they are, are mappings.
-    """
+    """Read a JSON object, None if there is none or it is damaged."""
     if not path.is_file():
         return None
     try:
         # Python's own writer has NaN for metrics that are not defined.
         values: dict[str, Any] = text_files.read_json(path, allow_nan=True)
-        problem = _problem(values, path.name)
-        if problem:
-            raise ValueError(f'{path} is damaged: {problem}')
+        if not _is_whole(values, path.stem):
+            raise ValueError(f'{path} lacks what it must say, or is no object')
     except (OSError, ValueError) as error:
         text_files.warn_once(f'{error}; it counts as not done')
         return None
     return values
 
 
-def _problem(values: Any, name: str) -> str:
-    """Say what those who read the files of a cell would trip over."""
-    if not isinstance(values, dict):
-        return f'expected an object, got {type(values).__name__}'
-    missing = sorted(set(_NEEDED.get(name, ())) - set(values))
-    if missing:
-        return f'{missing} missing'
-    metrics = values.get('metrics', {})
-    if not isinstance(metrics, dict) or not all(
-        type(value) in (int, float) for value in metrics.values()
-    ):
-        return 'metrics must be numbers by name'
+def _is_whole(values: Any, name: str) -> bool:
+    needed = {'checkpoint', 'metrics'} if name == TRAIN else set()
+    if not isinstance(values, dict) or not needed <= set(values):
+        return False
+    known = {key: shape for key, shape in _SHAPES.items() if key in values}
     checkpoint = values.get('checkpoint', 'name')
-    is_name = isinstance(checkpoint, str) and slug(checkpoint) == checkpoint
-    if not is_name or not checkpoint:
-        return 'checkpoint must be the name of a file'
-    facts = values.get('facts') or dict(_FACTS)
-    are_facts = isinstance(facts, dict) and all(
-        type(facts.get(key)) is type(like) for key, like in _FACTS.items()
-    )
-    if not are_facts or not _are_texts(
-        facts['software'],
-        facts['clips'],
-        {'gpu': '', 'cores': 0, **facts['machine']},
-    ):
-        return 'facts must be those of a training'
-    return ''
+    # It is a file of this folder, and no path to another one.
+    return _fits(values, known) and slug(checkpoint) == checkpoint != ''
 
 
-def _are_texts(*found: Mapping[str, Any]) -> bool:
-    return all(
-        type(value) in (int, str)
-        for values in found
-        for value in values.values()
+def _fits(value: Any, shape: Any) -> bool:
+    if not isinstance(shape, dict):
+        return type(value) in shape
+    return isinstance(value, dict) and all(
+        _fits(value.get(key), shape.get(key, shape.get(...)))
+        for key in {*value, *shape} - {...}
+        if key in shape or ... in shape
     )
 
 

@@ -7,31 +7,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmgmp.apis.benchmark import plan_values as values
 from mmgmp.apis.benchmark.options import Overrides, flatten
-from mmgmp.apis.benchmark.plan_checks import (
-    check_choice,
-    check_count,
-    check_keys,
-    check_needed,
-    check_seeds,
-    check_span,
-    check_sweep,
-    mapping,
-    scalar,
-    shown,
-    texts,
-    words,
-)
-from mmgmp.apis.benchmark.plan_file import check_name, read_plan_file, slug
+from mmgmp.apis.benchmark.plan_file import read_plan_file
+from mmgmp.utils.checks import check_choice
 
-_KEYS = (
-    'title', 'corpus', 'synthetic', 'names', 'methods', 'targets',
-    'modalities', 'seeds', 'overrides', 'parameters', 'search',
-    'evaluations', 'metrics', 'compare_to', 'published', 'checkpoint',
-    'keep', 'work_dir',
-)  # fmt: skip
-_METHOD_KEYS = ('config', 'overrides', 'space', 'sweep', 'compare_to')
-_SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle', 'sampler', 'startup')
+_NEEDED = ('corpus', 'methods', 'targets')
+_DEFAULTS: dict[str, Any] = {
+    'synthetic': False,
+    'names': {},
+    'modalities': {'': {'overrides': {}}},
+    'seeds': [0],
+    'overrides': {},
+    'parameters': {},
+    'search': None,
+    'evaluations': {},
+    'metrics': {},
+    'compare_to': [],
+    'published': {},
+    'checkpoint': 'best',
+    'keep': 'best',
+    'work_dir': None,
+}
+_LEAST = {'trials': 0, 'reruns': 0, 'seed': 0, 'startup': 1}
+_METHOD_KEYS = {'config', 'overrides', 'space', 'sweep', 'compare_to'}
 # Stages and files that the runner itself names in the folder of a cell.
 _RESERVED = ('cell', 'failure', 'test', 'train', 'val')
 
@@ -168,7 +167,23 @@ def load_plan(
             'shipped ones are in configs/plans'
         )
     try:
-        return _plan(path, read_plan_file(path), work_dir, overrides, amp)
+        raw = {'title': path.stem, **_DEFAULTS, **read_plan_file(path)}
+        _check(raw)
+        return Plan(
+            path=path,
+            work_dir=Path(
+                work_dir
+                or values.scalar('work_dir', raw['work_dir'])
+                or f'work_dirs/benchmark/{path.stem}'
+            ),
+            overrides={
+                **flatten(values.mapping('overrides', raw['overrides'])),
+                **flatten(overrides or {}),
+            },
+            amp=amp,
+            **_names(raw),
+            **_axes(raw),
+        )
     except ValueError as error:
         # One that names another file comes from what the plan inherits.
         is_named = str(path) in str(error)
@@ -177,130 +192,113 @@ def load_plan(
         ) from error
 
 
-def _plan(
-    path: Path,
-    raw: dict[str, Any],
-    work_dir: str | Path | None,
-    overrides: Mapping[str, Any] | None,
-    amp: bool,
-) -> Plan:
-    check_keys('the plan', raw, _KEYS)
-    check_needed(raw)
-    methods = {
-        str(name): _method(str(name), value)
-        for name, value in mapping('methods', raw['methods']).items()
+def _check(raw: Mapping[str, Any]) -> None:
+    known = {'title', *_NEEDED, *_DEFAULTS}
+    values.check_keys('the plan', raw, known)
+    for key in _NEEDED:
+        is_there = bool(raw.get(key))
+        values.demand(is_there, key, 'be in the plan', raw.get(key))
+    check_choice('synthetic', raw['synthetic'], (False, True))
+    check_choice('checkpoint', raw['checkpoint'], ('best', 'last'))
+    check_choice('keep', raw['keep'], ('best', 'all'))
+
+
+def _names(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What is taken as it is: choices, titles and words by name."""
+    shown = {
+        key: values.check_name(key, values.scalar(key, raw[key]), False)
+        for key in ('title', 'corpus')
     }
-    _check_comparisons(raw, methods)
-    for key, known in (
-        ('checkpoint', ('best', 'last')),
-        ('keep', ('best', 'all')),
-        ('synthetic', (False, True)),
-    ):
-        check_choice(key, raw.get(key, known[0]), known)
-    search = raw.get('search')
-    swept = [name for name, method in methods.items() if method.sweep]
-    if search is not None and swept:
-        raise ValueError(
-            'methods must have no sweep in a plan with a search, got one in '
-            f'{swept}; write two plans'
-        )
-    return Plan(
-        path=path,
-        title=shown('title', raw.get('title', path.stem)),
-        corpus=shown('corpus', raw['corpus']),
-        synthetic=raw.get('synthetic', False),
-        names=words('names', raw),
-        methods=methods,
-        targets=_choices('targets', raw['targets'], 'protocol.target'),
-        modalities=_choices(
-            'modalities',
-            raw.get('modalities', {'': {'overrides': {}}}),
-            'protocol.modalities',
-        ),
-        seeds=check_seeds(raw.get('seeds', [0])),
-        overrides={
-            **flatten(mapping('overrides', raw.get('overrides', {}))),
-            **flatten(overrides or {}),
-        },
-        parameters=words('parameters', raw),
-        search=None if search is None else _search(search),
-        evaluations=_evaluations(raw.get('evaluations', {})),
-        metrics=words('metrics', raw) or {'target': 'test/acc/top1'},
-        compare_to=texts('compare_to', raw.get('compare_to', [])),
-        published=mapping('published', raw.get('published', {})),
-        checkpoint=raw.get('checkpoint', 'best'),
-        keep=raw.get('keep', 'best'),
-        work_dir=Path(
-            work_dir
-            or scalar('work_dir', raw.get('work_dir'))
-            or f'work_dirs/benchmark/{path.stem}'
-        ),
-        amp=amp,
-    )
+    return {
+        **shown,
+        **{key: raw[key] for key in ('synthetic', 'checkpoint', 'keep')},
+        'names': values.words('names', raw['names']),
+        'parameters': values.words('parameters', raw['parameters']),
+        'metrics': values.words('metrics', raw['metrics'])
+        or {'target': 'test/acc/top1'},
+        'published': values.mapping('published', raw['published']),
+    }
 
 
-def _check_comparisons(
-    raw: Mapping[str, Any], methods: Mapping[str, Method]
-) -> None:
-    for name in texts('compare_to', raw.get('compare_to', [])):
-        check_choice('compare_to', name, tuple(methods))
+def _axes(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """What the cells are made of."""
+    methods = {
+        name: _method(name, value)
+        for name, value in values.mapping('methods', raw['methods']).items()
+    }
+    compare_to = values.texts('compare_to', raw['compare_to'])
+    for name in compare_to:
+        check_choice('compare_to', name, list(methods))
     for row, method in methods.items():
+        others = [other for other in methods if other != row]
         for name in method.compare_to or ():
-            others = tuple(other for other in methods if other != row)
             check_choice(f'methods.{row}.compare_to', name, others)
+    search = None if raw['search'] is None else _search(raw['search'])
+    swept = [name for name, method in methods.items() if method.sweep]
+    values.demand(
+        search is None or not swept,
+        'methods',
+        'have no sweep in a plan with a search',
+        swept,
+        'write two plans',
+    )
+    return {
+        'methods': methods,
+        'compare_to': compare_to,
+        'search': search,
+        'targets': _choices('targets', raw['targets'], 'protocol.target'),
+        'modalities': _choices(
+            'modalities', raw['modalities'], 'protocol.modalities'
+        ),
+        'seeds': values.seeds('seeds', raw['seeds']),
+        'evaluations': _evaluations(raw['evaluations']),
+    }
 
 
 def _evaluations(value: Any) -> dict[str, Overrides]:
     evaluations = _choices('evaluations', value, None) if value else {}
-    files = [slug(name).lower() for name in evaluations]
-    reserved = [
+    files = [values.slug(name).lower() for name in evaluations]
+    wrong = [
         name
         for name, file in zip(evaluations, files, strict=True)
         if file in _RESERVED or files.count(file) > 1
     ]
-    if reserved:
+    if wrong:
         raise ValueError(
-            f'evaluations must not be named {reserved}, which the runner uses '
+            f'evaluations must not be named {wrong}, which the runner uses '
             'itself or which give the same file names; rename them'
         )
     return evaluations
 
 
 def _method(name: str, value: Any) -> Method:
-    check_name('methods', name)
-    if slug(name).lower().startswith('report.'):
-        raise ValueError(
-            f'methods must not be named as the report is, got {name!r}; '
-            'rename it'
-        )
+    values.check_name('methods', name)
+    is_report = values.slug(name).lower().startswith('report.')
+    rule = 'not be named as the report is'
+    values.demand(not is_report, 'methods', rule, name, 'rename it')
     key = f'methods.{name}'
     if isinstance(value, str):
         value = {'config': value}
-    if not isinstance(value, Mapping) or not isinstance(
-        value.get('config'), str
-    ):
-        raise ValueError(
-            f'{key} must be the path of a config, or a mapping with a '
-            f'config, got {value!r:.200}'
-        )
-    check_keys(key, value, _METHOD_KEYS)
-    if Path(value['config']).suffix in ('.yml', '.yaml'):
-        raise ValueError(
-            f'{key} must name a Python or JSON config, got '
-            f'{value["config"]!r}: MMEngine runs what a YAML config names, '
-            'though it looks like data; write it as Python'
-        )
-    config = scalar(f'{key}.config', value['config'])
-    space = mapping(f'{key}.space', value.get('space', {}))
-    for parameter, span in space.items():
-        check_span(f'{key}.space.{parameter}', span)
+    config = value.get('config') if isinstance(value, Mapping) else None
+    rule = 'be the path of a config, or a mapping with a config'
+    values.demand(isinstance(config, str), key, rule, value)
+    values.check_keys(key, value, _METHOD_KEYS)
+    values.demand(
+        Path(str(config)).suffix not in ('.yml', '.yaml'),
+        key,
+        'name a Python or JSON config',
+        config,
+        'MMEngine runs what a YAML config names, though it looks like data',
+    )
+    overrides = values.mapping(f'{key}.overrides', value.get('overrides', {}))
+    space = values.mapping(f'{key}.space', value.get('space', {}))
     own = value.get('compare_to')
     return Method(
-        config,
-        flatten(mapping(f'{key}.overrides', value.get('overrides', {}))),
-        space,
-        check_sweep(f'{key}.sweep', value.get('sweep', [])),
-        None if own is None else texts(f'{key}.compare_to', own),
+        values.scalar(f'{key}.config', config),
+        flatten(overrides),
+        {k: values.span(f'{key}.space.{k}', v) for k, v in space.items()},
+        values.sweep(f'{key}.sweep', value.get('sweep', [])),
+        None if own is None else values.texts(f'{key}.compare_to', own),
     )
 
 
@@ -309,40 +307,35 @@ def _choices(
 ) -> dict[str, Overrides]:
     """Read an axis: a value is that of ``config_key``, or overrides."""
     if isinstance(value, (list, tuple)):
-        value = {name: name for name in texts(key, value)}
-    if not isinstance(value, Mapping) or not value:
-        raise ValueError(
-            f'{key} must be a list of names or a mapping, got {value!r:.200}'
-        )
+        value = {name: name for name in values.texts(key, value)}
+    is_axis = isinstance(value, Mapping) and bool(value)
+    values.demand(is_axis, key, 'be a list of names or a mapping', value)
     choices = {}
-    for name, item in value.items():
+    for name, item in values.mapping(key, value).items():
         # The only one of several sets of modalities may go without a name.
         if name or key != 'modalities':
-            check_name(key, str(name))
+            values.check_name(key, name)
         place = f'{key}.{name}'
         if isinstance(item, Mapping):
-            check_keys(place, item, ('overrides',))
-            choices[str(name)] = flatten(
-                mapping(place, item.get('overrides', {}))
-            )
-        elif config_key is not None:
-            is_list = isinstance(item, (list, tuple))
-            word = texts(place, item) if is_list else scalar(place, item)
-            choices[str(name)] = flatten({config_key: word})
+            values.check_keys(place, item, {'overrides'})
+            item = values.mapping(place, item.get('overrides', {}))
         else:
-            raise ValueError(
-                f'{place} must hold overrides, got {item!r:.200}; for '
-                'example {overrides: {protocol.missing: [audio]}}'
-            )
+            example = 'for example {overrides: {protocol.missing: [audio]}}'
+            is_value = config_key is not None
+            values.demand(is_value, place, 'hold overrides', item, example)
+            is_list = isinstance(item, (list, tuple))
+            read = values.texts if is_list else values.scalar
+            item = {str(config_key): read(place, item)}
+        choices[name] = flatten(item)
     return choices
 
 
 def _search(value: Any) -> Search:
-    check_keys('search', mapping('search', value), _SEARCH_KEYS)
-    search = Search(**value)
+    raw = values.mapping('search', value)
+    values.check_keys('search', raw, set(Search.__dataclass_fields__))
+    search = Search(**raw)
     check_choice('search.oracle', search.oracle, (False, True))
     check_choice('search.sampler', search.sampler, ('random', 'tpe'))
-    for key, least in (('trials', 0), ('reruns', 0), ('seed', 0)):
-        check_count(f'search.{key}', getattr(search, key), least)
-    check_count('search.startup', search.startup, 1)
+    for key, least in _LEAST.items():
+        values.count(f'search.{key}', getattr(search, key), least)
     return search

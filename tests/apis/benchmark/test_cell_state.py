@@ -14,7 +14,7 @@ from mmgmp.apis.benchmark import (
     list_cells,
 )
 from mmgmp.apis.benchmark.cell_state import CellFiles, State, read_json
-from mmgmp.apis.benchmark.conditions import conditions
+from mmgmp.apis.report.conditions import conditions
 from tests.fuzzing import fuzz
 
 from .toy import PLAN, calls, make_toy, toy_launch, toy_plan

@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 
 from mmgmp.apis.benchmark import list_cells, load_plan
-from mmgmp.apis.benchmark.facts import (
-    count_clips,
-    gpu_names,
-    last_ratios,
-    read_history,
-)
-from mmgmp.apis.benchmark.training_state import Schedule
+from mmgmp.apis.benchmark.facts import count_clips, gpu_names
+from mmgmp.apis.training_files import Schedule, last_ratios, read_ratios
 from tests.shipped import GMP
 
 from .toy import make_toy, toy_plan
@@ -87,7 +82,7 @@ def test_ratios_of_the_last_epoch(schedule, video, audio):
 
 def test_a_run_without_ratios_has_none(tmp_path):
     files = list_cells(toy_plan(make_toy(tmp_path / 'toy')))[0]
-    assert read_history(files) == {}
+    assert read_ratios(files.folder) == {}
 
 
 def test_gpus_are_read_off_the_log(tmp_path):

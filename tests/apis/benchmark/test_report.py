@@ -17,12 +17,12 @@ from mmgmp.apis.benchmark import (
     tables,
     write_report,
 )
-from mmgmp.apis.benchmark.published import (
+from mmgmp.apis.report.published import (
     describe_source,
     find_published,
     load_published,
 )
-from mmgmp.apis.benchmark.tables import oracle
+from mmgmp.apis.report.tables import oracle
 
 from .toy import PLAN, make_toy, toy_launch, toy_plan
 

@@ -9,7 +9,6 @@ starting the cell again.
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import time
@@ -21,6 +20,7 @@ from typing import IO, Any, Protocol
 from mmgmp.apis.benchmark.cell_state import read_json, write_json
 
 _JOB_FILE = 'job.json'
+_DAY = 24 * 60
 
 
 class Process(Protocol):
@@ -59,18 +59,12 @@ class LocalProcess:
         with open(log, 'ab') as file:
             self._process = subprocess.Popen(
                 command,
-                stdin=subprocess.DEVNULL,
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **environment},
+                **_streams(file, environment),
                 pass_fds=[claim.fileno()],
                 start_new_session=True,
             )
         self.name = str(self._process.pid)
-
-    def poll(self) -> int | str | None:
-        """Return its exit status, None while it runs."""
-        return self._process.poll()
+        self.poll = self._process.poll
 
     def ask_to_stop(self) -> None:
         """Send ``SIGTERM`` to its group."""
@@ -100,15 +94,16 @@ class ClusterJob:
     def __init__(self, job: Any, folder: Path) -> None:
         self.name = f'job {job.job_id}'
         self._job = job
-        self._folder = folder
+        self._note = folder / _JOB_FILE
 
     def poll(self) -> int | str | None:
         """Return the exit status of its command, None while it runs."""
         if not self._job.done():
             return None
-        (self._folder / _JOB_FILE).unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
         if (error := self._job.exception()) is not None:
-            return f'{self.name} failed: {_last_line(str(error))}'
+            words = str(error).strip().rpartition('\n')[2]
+            return f'{self.name} failed: {words}'
         # One per task; the stock script ends alike on all of them.
         return max((int(code) for code in self._job.results()), key=abs)
 
@@ -121,7 +116,7 @@ class ClusterJob:
         deadline = time.monotonic() + seconds
         while not self._job.done() and time.monotonic() < deadline:
             time.sleep(0.1)
-        (self._folder / _JOB_FILE).unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
 
 
 def submit(
@@ -132,90 +127,60 @@ def submit(
     environment: Mapping[str, str],
     log: Path,
 ) -> ClusterJob:
-    """Hand a command to a cluster.
+    """Hand a command to a cluster; each task of the job runs it.
 
-    Args:
-        cluster: ``'slurm'``, or ``'local'`` to try it on this machine.
-        parameters: Of ``submitit.AutoExecutor``, such as
-            ``slurm_partition``, ``gpus_per_node`` or ``nodes``.
-        folder: Of the cell.
-        command: Program and arguments; each task runs it.
-        environment: Variables besides those of the job.
-        log: File that the output is added to, on a disk that the nodes share.
+    ``parameters`` are those of ``submitit.AutoExecutor``. The log must lie on
+    a disk that the nodes share.
 
     Raises:
         ValueError: If submitit is not installed.
     """
-    submitit = _import_submitit()
-    executor = submitit.AutoExecutor(folder / '.jobs', cluster=cluster)
+    executor = _submitit().AutoExecutor(folder / '.jobs', cluster=cluster)
     executor.update_parameters(
-        **{'name': 'mmgmp', 'timeout_min': 24 * 60, **parameters}
+        **{'name': 'mmgmp', 'timeout_min': _DAY, **parameters}
     )
     job = executor.submit(
-        run_command,
+        _run,
         list(command),
         dict(environment),
         str(log.absolute()),
         os.getcwd(),
     )
-    write_json(
-        folder / _JOB_FILE, {'cluster': cluster, 'job': str(job.job_id)}
-    )
+    note = {'cluster': cluster, 'job': str(job.job_id)}
+    write_json(folder / _JOB_FILE, note)
     return ClusterJob(job, folder)
 
 
 def find_job(folder: Path) -> ClusterJob | None:
-    """Return the job that an earlier runner has left with a cell, if any.
-
-    Args:
-        folder: Of the cell.
-    """
+    """Return the job that an earlier runner has left with a cell, if any."""
     noted = read_json(folder / _JOB_FILE)
     if noted is None or noted.get('cluster') != 'slurm':
         return None
-    job = _import_submitit().SlurmJob(folder / '.jobs', noted['job'])
+    job = _submitit().SlurmJob(folder / '.jobs', noted['job'])
     return ClusterJob(job, folder)
 
 
-def run_command(
+def _run(
     command: list[str], environment: dict[str, str], log: str, folder: str
 ) -> int:
-    """Run a command within a job.
-
-    Args:
-        command: Program and arguments.
-        environment: Variables besides those of the job.
-        log: File that its output is added to.
-        folder: Where to run it.
-
-    Returns:
-        Its exit status.
-    """
+    """Run a command within a job; return its exit status."""
     with open(log, 'ab') as file:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, **environment},
-            cwd=folder,
-            check=False,
-        ).returncode
+        streams = _streams(file, environment)
+        return subprocess.call(command, **streams, cwd=folder)
 
 
-def note_start(log: Path, command: Sequence[str]) -> None:
-    """Write the time and the command into a log.
+def _streams(
+    file: IO[bytes], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    return {
+        'stdin': subprocess.DEVNULL,
+        'stdout': file,
+        'stderr': subprocess.STDOUT,
+        'env': {**os.environ, **environment},
+    }
 
-    Args:
-        log: The file.
-        command: Program and arguments.
-    """
-    with open(log, 'a', encoding='utf-8') as file:
-        now = time.strftime('%Y-%m-%d %H:%M:%S')
-        file.write(f'\n=== {now} {shlex.join(command)}\n')
 
-
-def _import_submitit() -> Any:
+def _submitit() -> Any:
     try:
         import submitit
     except ImportError as error:
@@ -224,8 +189,3 @@ def _import_submitit() -> Any:
             "pip install 'mmgmp[slurm]'"
         ) from error
     return submitit
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ''
