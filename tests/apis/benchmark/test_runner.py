@@ -130,7 +130,7 @@ def test_a_process_that_writes_nothing_has_failed(toy):
         path.unlink()
     made, _ = runner(toy)
     assert not made.run()
-    failure = made.cells()[0].failure()
+    failure = made.cells()[0].read('failure')
     assert failure['code'] == 'ended without a complete result'
 
 
