@@ -10,32 +10,29 @@ from typing import Any
 from mmgmp.apis.benchmark import plan_values as values
 from mmgmp.apis.benchmark.options import Overrides, flatten
 from mmgmp.apis.benchmark.plan_file import read_plan_file
+from mmgmp.apis.benchmark.plan_values import key, read_keys
 from mmgmp.utils.checks import check_choice
 
-_NEEDED = ('corpus', 'methods', 'targets')
-_DEFAULTS: dict[str, Any] = {
-    'synthetic': False,
-    'names': {},
-    'modalities': {'': {'overrides': {}}},
-    'seeds': [0],
-    'overrides': {},
-    'parameters': {},
-    'search': None,
-    'evaluations': {},
-    'metrics': {},
-    'compare_to': [],
-    'published': {},
-    'checkpoint': 'best',
-    'keep': 'best',
-    'work_dir': None,
-}
-_LEAST = {'trials': 0, 'reruns': 0, 'seed': 0, 'startup': 1}
-_METHOD_KEYS = {'config', 'overrides', 'space', 'sweep', 'compare_to'}
 # Stages and files that the runner itself names in the folder of a cell.
 _RESERVED = ('cell', 'failure', 'test', 'train', 'val')
 
 
-@dataclass(frozen=True)
+def _config(place: str, value: Any) -> str:
+    text = values.scalar(place, value)
+    is_code = Path(text).suffix not in ('.yml', '.yaml')
+    rule = 'name a Python or JSON config'
+    advice = (
+        'MMEngine runs what a YAML config names, though it looks like data'
+    )
+    values.demand(is_code, place, rule, value, advice)
+    return text
+
+
+def _overrides(place: str, value: Any) -> Overrides:
+    return flatten(values.mapping(place, value))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """One row of the table.
 
@@ -50,11 +47,15 @@ class Method:
             of the plan.
     """
 
-    config: str
-    overrides: Overrides = field(default_factory=dict)
-    space: Mapping[str, Any] = field(default_factory=dict)
-    sweep: tuple[Mapping[str, list[Any]], ...] = ()
-    compare_to: tuple[str, ...] | None = None
+    config: str = field(metadata=key(_config))
+    overrides: Overrides = field(metadata=key(_overrides, {}))
+    space: Mapping[str, Any] = field(metadata=key(values.space, {}))
+    sweep: tuple[Mapping[str, list[Any]], ...] = field(
+        metadata=key(values.sweep, [])
+    )
+    compare_to: tuple[str, ...] | None = field(
+        metadata=key(values.optional(values.texts), None)
+    )
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,81 @@ class Search:
     Source: MMDG-Bench (arXiv 2605.06643): 10 trials and 2 reruns.
     """
 
-    trials: int = 10
-    reruns: int = 2
-    seed: int = 0
-    oracle: bool = False
-    sampler: str = 'random'
-    startup: int = 4
+    trials: int = field(default=10, metadata=key(values.count(0)))
+    reruns: int = field(default=2, metadata=key(values.count(0)))
+    seed: int = field(default=0, metadata=key(values.count(0)))
+    oracle: bool = field(
+        default=False, metadata=key(values.choice(False, True))
+    )
+    sampler: str = field(
+        default='random', metadata=key(values.choice('random', 'tpe'))
+    )
+    startup: int = field(default=4, metadata=key(values.count(1)))
 
 
-@dataclass(frozen=True)
+def _methods(place: str, value: Any) -> dict[str, Method]:
+    methods = {}
+    for name, item in values.mapping(place, value).items():
+        values.check_name(place, name)
+        is_report = values.slug(name).lower().startswith('report.')
+        rule = 'not be named as the report is'
+        values.demand(not is_report, place, rule, name, 'rename it')
+        raw = {'config': item} if isinstance(item, str) else item
+        methods[name] = Method(**read_keys(f'{place}.{name}', raw, Method))
+    return methods
+
+
+def _search(place: str, value: Any) -> Search:
+    return Search(**read_keys(place, value, Search))
+
+
+def _metrics(place: str, value: Any) -> dict[str, str]:
+    return values.words(place, value or {'target': 'test/acc/top1'})
+
+
+def _axis(config_key: str) -> values.Reader:
+    """Return a reader of names with values of a config key, or overrides."""
+
+    def read(place: str, value: Any) -> dict[str, Overrides]:
+        if isinstance(value, (list, tuple)):
+            value = {name: name for name in values.texts(place, value)}
+        is_axis = isinstance(value, Mapping) and bool(value)
+        values.demand(is_axis, place, 'be a list of names or a mapping', value)
+        return {
+            name: _axis_item(place, name, item, config_key)
+            for name, item in values.mapping(place, value).items()
+        }
+
+    return read
+
+
+def _axis_item(axis: str, name: str, item: Any, config_key: str) -> Overrides:
+    # The only one of several sets of modalities may go without a name.
+    if name or axis != 'modalities':
+        values.check_name(axis, name)
+    place = f'{axis}.{name}'
+    if isinstance(item, Mapping):
+        found = values.mapping(place, item)
+        values.check_keys(place, found, ['overrides'])
+        return _overrides(place, found.get('overrides', {}))
+    example = 'for example {overrides: {protocol.missing: [audio]}}'
+    values.demand(bool(config_key), place, 'hold overrides', item, example)
+    is_list = isinstance(item, (list, tuple))
+    read = values.texts if is_list else values.scalar
+    return flatten({config_key: read(place, item)})
+
+
+def _evaluations(place: str, value: Any) -> dict[str, Overrides]:
+    found: dict[str, Overrides] = _axis('')(place, value) if value else {}
+    files = [values.slug(name).lower() for name in found]
+    wrong = {f for f in files if f in _RESERVED or files.count(f) > 1}
+    names = [name for name in found if values.slug(name).lower() in wrong]
+    rule = f'not be named {names}, as files of the runner or each other'
+    values.demand(not wrong, place, rule, names, 'rename them')
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A whole table: methods x modality sets x targets x seeds.
 
@@ -111,24 +178,32 @@ class Plan:
     """
 
     path: Path
-    title: str
-    corpus: str
-    synthetic: bool
-    names: Mapping[str, str]
-    methods: Mapping[str, Method]
-    targets: Mapping[str, Overrides]
-    modalities: Mapping[str, Overrides]
-    seeds: tuple[int, ...]
-    overrides: Overrides
-    parameters: Mapping[str, str]
-    search: Search | None
-    evaluations: Mapping[str, Overrides]
-    metrics: Mapping[str, str]
-    compare_to: tuple[str, ...]
-    published: Mapping[str, Any]
-    checkpoint: str
-    keep: str
-    work_dir: Path
+    title: str = field(metadata=key(values.shown))
+    corpus: str = field(metadata=key(values.shown))
+    synthetic: bool = field(metadata=key(values.choice(False, True), False))
+    names: Mapping[str, str] = field(metadata=key(values.words, {}))
+    methods: Mapping[str, Method] = field(metadata=key(_methods))
+    targets: Mapping[str, Overrides] = field(
+        metadata=key(_axis('protocol.target'))
+    )
+    modalities: Mapping[str, Overrides] = field(
+        metadata=key(_axis('protocol.modalities'), {'': {}})
+    )
+    seeds: tuple[int, ...] = field(metadata=key(values.seeds, [0]))
+    overrides: Overrides = field(metadata=key(_overrides, {}))
+    parameters: Mapping[str, str] = field(metadata=key(values.words, {}))
+    search: Search | None = field(metadata=key(values.optional(_search), None))
+    evaluations: Mapping[str, Overrides] = field(
+        metadata=key(_evaluations, {})
+    )
+    metrics: Mapping[str, str] = field(metadata=key(_metrics, {}))
+    compare_to: tuple[str, ...] = field(metadata=key(values.texts, []))
+    published: Mapping[str, Any] = field(metadata=key(values.mapping, {}))
+    checkpoint: str = field(
+        metadata=key(values.choice('best', 'last'), 'best')
+    )
+    keep: str = field(metadata=key(values.choice('best', 'all'), 'best'))
+    work_dir: Path = field(metadata=key(values.scalar, ''))
     amp: bool = False
 
     def config_key(self, parameter: str) -> str:
@@ -167,175 +242,30 @@ def load_plan(
             'shipped ones are in configs/plans'
         )
     try:
-        raw = {'title': path.stem, **_DEFAULTS, **read_plan_file(path)}
-        _check(raw)
-        return Plan(
-            path=path,
-            work_dir=Path(
-                work_dir
-                or values.scalar('work_dir', raw['work_dir'])
-                or f'work_dirs/benchmark/{path.stem}'
-            ),
-            overrides={
-                **flatten(values.mapping('overrides', raw['overrides'])),
-                **flatten(overrides or {}),
-            },
-            amp=amp,
-            **_names(raw),
-            **_axes(raw),
+        raw = {'title': path.stem, **read_plan_file(path)}
+        found = read_keys('', raw, Plan)
+        found['overrides'].update(flatten(overrides or {}))
+        found['work_dir'] = Path(
+            work_dir or found['work_dir'] or f'work_dirs/benchmark/{path.stem}'
         )
+        plan = Plan(path=path, amp=amp, **found)
+        _check_methods(plan)
     except ValueError as error:
         # One that names another file comes from what the plan inherits.
         is_named = str(path) in str(error)
         raise ValueError(
             str(error) if is_named else f'{path}: {error}'
         ) from error
+    return plan
 
 
-def _check(raw: Mapping[str, Any]) -> None:
-    known = {'title', *_NEEDED, *_DEFAULTS}
-    values.check_keys('the plan', raw, known)
-    for key in _NEEDED:
-        is_there = bool(raw.get(key))
-        values.demand(is_there, key, 'be in the plan', raw.get(key))
-    check_choice('synthetic', raw['synthetic'], (False, True))
-    check_choice('checkpoint', raw['checkpoint'], ('best', 'last'))
-    check_choice('keep', raw['keep'], ('best', 'all'))
-
-
-def _names(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """What is taken as it is: choices, titles and words by name."""
-    shown = {
-        key: values.check_name(key, values.scalar(key, raw[key]), False)
-        for key in ('title', 'corpus')
-    }
-    return {
-        **shown,
-        **{key: raw[key] for key in ('synthetic', 'checkpoint', 'keep')},
-        'names': values.words('names', raw['names']),
-        'parameters': values.words('parameters', raw['parameters']),
-        'metrics': values.words('metrics', raw['metrics'])
-        or {'target': 'test/acc/top1'},
-        'published': values.mapping('published', raw['published']),
-    }
-
-
-def _axes(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """What the cells are made of."""
-    methods = {
-        name: _method(name, value)
-        for name, value in values.mapping('methods', raw['methods']).items()
-    }
-    compare_to = values.texts('compare_to', raw['compare_to'])
-    for name in compare_to:
-        check_choice('compare_to', name, list(methods))
-    for row, method in methods.items():
-        others = [other for other in methods if other != row]
+def _check_methods(plan: Plan) -> None:
+    for name in plan.compare_to:
+        check_choice('compare_to', name, list(plan.methods))
+    for row, method in plan.methods.items():
+        others = [other for other in plan.methods if other != row]
         for name in method.compare_to or ():
             check_choice(f'methods.{row}.compare_to', name, others)
-    search = None if raw['search'] is None else _search(raw['search'])
-    swept = [name for name, method in methods.items() if method.sweep]
-    values.demand(
-        search is None or not swept,
-        'methods',
-        'have no sweep in a plan with a search',
-        swept,
-        'write two plans',
-    )
-    return {
-        'methods': methods,
-        'compare_to': compare_to,
-        'search': search,
-        'targets': _choices('targets', raw['targets'], 'protocol.target'),
-        'modalities': _choices(
-            'modalities', raw['modalities'], 'protocol.modalities'
-        ),
-        'seeds': values.seeds('seeds', raw['seeds']),
-        'evaluations': _evaluations(raw['evaluations']),
-    }
-
-
-def _evaluations(value: Any) -> dict[str, Overrides]:
-    evaluations = _choices('evaluations', value, None) if value else {}
-    files = [values.slug(name).lower() for name in evaluations]
-    wrong = [
-        name
-        for name, file in zip(evaluations, files, strict=True)
-        if file in _RESERVED or files.count(file) > 1
-    ]
-    if wrong:
-        raise ValueError(
-            f'evaluations must not be named {wrong}, which the runner uses '
-            'itself or which give the same file names; rename them'
-        )
-    return evaluations
-
-
-def _method(name: str, value: Any) -> Method:
-    values.check_name('methods', name)
-    is_report = values.slug(name).lower().startswith('report.')
-    rule = 'not be named as the report is'
-    values.demand(not is_report, 'methods', rule, name, 'rename it')
-    key = f'methods.{name}'
-    if isinstance(value, str):
-        value = {'config': value}
-    config = value.get('config') if isinstance(value, Mapping) else None
-    rule = 'be the path of a config, or a mapping with a config'
-    values.demand(isinstance(config, str), key, rule, value)
-    values.check_keys(key, value, _METHOD_KEYS)
-    values.demand(
-        Path(str(config)).suffix not in ('.yml', '.yaml'),
-        key,
-        'name a Python or JSON config',
-        config,
-        'MMEngine runs what a YAML config names, though it looks like data',
-    )
-    overrides = values.mapping(f'{key}.overrides', value.get('overrides', {}))
-    space = values.mapping(f'{key}.space', value.get('space', {}))
-    own = value.get('compare_to')
-    return Method(
-        values.scalar(f'{key}.config', config),
-        flatten(overrides),
-        {k: values.span(f'{key}.space.{k}', v) for k, v in space.items()},
-        values.sweep(f'{key}.sweep', value.get('sweep', [])),
-        None if own is None else values.texts(f'{key}.compare_to', own),
-    )
-
-
-def _choices(
-    key: str, value: Any, config_key: str | None
-) -> dict[str, Overrides]:
-    """Read an axis: a value is that of ``config_key``, or overrides."""
-    if isinstance(value, (list, tuple)):
-        value = {name: name for name in values.texts(key, value)}
-    is_axis = isinstance(value, Mapping) and bool(value)
-    values.demand(is_axis, key, 'be a list of names or a mapping', value)
-    choices = {}
-    for name, item in values.mapping(key, value).items():
-        # The only one of several sets of modalities may go without a name.
-        if name or key != 'modalities':
-            values.check_name(key, name)
-        place = f'{key}.{name}'
-        if isinstance(item, Mapping):
-            values.check_keys(place, item, {'overrides'})
-            item = values.mapping(place, item.get('overrides', {}))
-        else:
-            example = 'for example {overrides: {protocol.missing: [audio]}}'
-            is_value = config_key is not None
-            values.demand(is_value, place, 'hold overrides', item, example)
-            is_list = isinstance(item, (list, tuple))
-            read = values.texts if is_list else values.scalar
-            item = {str(config_key): read(place, item)}
-        choices[name] = flatten(item)
-    return choices
-
-
-def _search(value: Any) -> Search:
-    raw = values.mapping('search', value)
-    values.check_keys('search', raw, set(Search.__dataclass_fields__))
-    search = Search(**raw)
-    check_choice('search.oracle', search.oracle, (False, True))
-    check_choice('search.sampler', search.sampler, ('random', 'tpe'))
-    for key, least in _LEAST.items():
-        values.count(f'search.{key}', getattr(search, key), least)
-    return search
+        rule = 'have no sweep in a plan with a search'
+        is_met = plan.search is None or not method.sweep
+        values.demand(is_met, 'methods', rule, row, 'write two plans')

@@ -5,9 +5,16 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields
 from typing import Any
 
+from mmgmp.utils.checks import check_choice
+
+#: Reads the value of a key: takes both, returns the typed value.
+Reader = Callable[[str, Any], Any]
+#: Default of a key that must be there.
+NEEDED = object()
 #: More runs than any plan has; a mutilated number may ask for billions.
 _MOST = 10_000
 #: Bytes of a file's name on all usual systems, but for what follows it.
@@ -23,17 +30,64 @@ def demand(
         raise ValueError(f'{key} must {rule}, got {value!r:.200}; {advice}')
 
 
-def check_keys(key: str, value: Mapping[str, Any], known: set[str]) -> None:
+def key(read: Reader, default: Any = NEEDED) -> dict[str, Any]:
+    """Say how a field of a dataclass is read from the key of its name."""
+    return {'read': read, 'default': default}
+
+
+def read_keys(place: str, value: Any, kind: type) -> dict[str, Any]:
+    """Read the fields of a dataclass that say how from a mapping."""
+    keys = {f.name: f for f in fields(kind) if f.metadata}
+    found = mapping(place or 'the plan', value)
+    check_keys(place or 'the plan', found, keys)
+    prefix = f'{place}.' if place else ''
+    for name, spec in keys.items():
+        default = spec.default
+        if default is MISSING:
+            default = spec.metadata['default']
+        is_there = default is not NEEDED or bool(found.get(name))
+        demand(is_there, f'{prefix}{name}', 'be in the plan', found.get(name))
+        item = found.get(name, default)
+        found[name] = spec.metadata['read'](f'{prefix}{name}', item)
+    return found
+
+
+def check_keys(
+    place: str, value: Mapping[str, Any], known: Iterable[str]
+) -> None:
     """Refuse a misspelt key."""
-    unknown = sorted(map(str, set(value) - known))
+    unknown = sorted(set(value).difference(known))
     rule = f'have no keys but {sorted(known)}'
-    demand(not unknown, key, rule, unknown, 'correct the spelling')
+    demand(not unknown, place, rule, unknown, 'correct the spelling')
 
 
 def mapping(key: str, value: Any) -> dict[str, Any]:
     """Return a mapping with texts as keys."""
     demand(isinstance(value, Mapping), key, 'be a mapping', value)
     return {str(name): item for name, item in value.items()}
+
+
+def choice(*known: Any) -> Reader:
+    """Return a reader of one of some values."""
+    return lambda key, value: check_choice(key, value, known)
+
+
+def optional(read: Reader) -> Reader:
+    """Return a reader that takes None, too."""
+    return lambda key, value: None if value is None else read(key, value)
+
+
+def count(least: int) -> Reader:
+    """Return a reader of a number that tells how much is done."""
+
+    def read(key: str, value: Any) -> int:
+        is_met = type(value) is int and least <= value <= _MOST
+        rule = f'be >= {least} and at most {_MOST}'
+        advice = 'the published protocol has 10 trials and 2 reruns'
+        demand(is_met, key, rule, value, advice)
+        return int(value)
+
+    return read
 
 
 def scalar(key: str, value: Any) -> str:
@@ -45,10 +99,15 @@ def scalar(key: str, value: Any) -> str:
     return text
 
 
+def shown(key: str, value: Any) -> str:
+    """Return a text of one line that no file is named after."""
+    return check_name(key, scalar(key, value), is_file=False)
+
+
 def words(key: str, value: Any) -> dict[str, str]:
     """Return a mapping of names to words or numbers."""
     return {
-        check_name(key, name, is_file=False): scalar(f'{key}.{name}', word)
+        shown(key, name): scalar(f'{key}.{name}', word)
         for name, word in mapping(key, value).items()
     }
 
@@ -72,29 +131,22 @@ def seeds(key: str, value: Any) -> tuple[int, ...]:
     return found
 
 
-def span(key: str, value: Any) -> Any:
-    """Return a search range or a list of choices."""
-    if isinstance(value, Mapping):
-        choices = value.get('choices')
-        is_met = isinstance(choices, list) and choices and len(value) == 1
-    else:
-        is_met = (
-            isinstance(value, list)
-            and [type(end) in (int, float) for end in value] == [True, True]
-            and all(abs(end) < math.inf for end in value)
-            and value[0] <= value[1]
-        )
-    demand(bool(is_met), key, "be [low, high] or {'choices': [...]}", value)
-    return value
-
-
-def count(key: str, value: Any, least: int) -> int:
-    """Return a number that tells how much is done."""
-    is_met = type(value) is int and least <= value <= _MOST
-    rule = f'be >= {least} and at most {_MOST}'
-    advice = 'the published protocol has 10 trials and 2 reruns'
-    demand(is_met, key, rule, value, advice)
-    return int(value)
+def space(key: str, value: Any) -> dict[str, Any]:
+    """Return ranges, or lists of choices, by parameter."""
+    spans = mapping(key, value)
+    for name, span in spans.items():
+        if isinstance(span, Mapping):
+            choices = span.get('choices')
+            is_met = isinstance(choices, list) and choices and len(span) == 1
+        else:
+            is_met = (
+                isinstance(span, list)
+                and [type(end) in (int, float) for end in span] == [True] * 2
+                and -math.inf < span[0] <= span[1] < math.inf
+            )
+        rule = "be [low, high] or {'choices': [...]}"
+        demand(bool(is_met), f'{key}.{name}', rule, span)
+    return spans
 
 
 def sweep(key: str, value: Any) -> tuple[dict[str, list[Any]], ...]:
@@ -125,24 +177,22 @@ def check_name(key: str, name: str, is_file: bool = True) -> str:
     """Return a name that is shown, and that files may be named after.
 
     Example:
-        >>> check_name('methods', 'w/o k')
-        'w/o k'
         >>> check_name('methods', '..')
         Traceback (most recent call last):
         ValueError: methods must have names with a letter or digit and \
-without the signs of a path, which files are named after, got '..'; rename it
+without the signs of a path, got '..'; files are named after them, so rename it
     """
     rule = 'have names of one line that can be printed'
-    is_shown = bool(name.strip()) and name.isprintable()
-    demand(is_shown, key, rule, name, 'rename it')
+    is_met = bool(name.strip()) and name.isprintable()
+    demand(is_met, key, rule, name, 'rename it')
     if is_file:
         is_path = '\\' in name or {'', '.', '..'} & set(name.split('/'))
         rule = (
-            'have names with a letter or digit and without the signs of a '
-            'path, which files are named after'
+            'have names with a letter or digit and without the signs of a path'
         )
+        advice = 'files are named after them, so rename it'
         is_met = not is_path and bool(re.search(r'\w', slug(name)))
-        demand(is_met, key, rule, name, 'rename it')
+        demand(is_met, key, rule, name, advice)
         check_length(key, slug(name))
     return name
 
@@ -150,9 +200,6 @@ without the signs of a path, which files are named after, got '..'; rename it
 def check_length(key: str, name: str) -> None:
     """Refuse a name that is too long for a file."""
     size = len(os.fsencode(name))
-    rule = (
-        f'have names of at most {_LONGEST_NAME} bytes, which files are named '
-        'after'
-    )
-    is_met = size <= _LONGEST_NAME
-    demand(is_met, key, rule, f'{size} bytes: {name[:40]}...', 'shorten it')
+    rule = f'have names of at most {_LONGEST_NAME} bytes'
+    advice = f'files are named after them, so shorten {name[:40]!r}...'
+    demand(size <= _LONGEST_NAME, key, rule, size, advice)
