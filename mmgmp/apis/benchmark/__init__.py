@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mmgmp.apis.benchmark.jobs import Launch
 from mmgmp.apis.benchmark.plan import Plan, load_plan
+from mmgmp.apis.benchmark.processes import Launch
 from mmgmp.apis.benchmark.results import collect_results
 from mmgmp.apis.benchmark.runner import BenchmarkRunner, list_cells
 from mmgmp.apis.report import (

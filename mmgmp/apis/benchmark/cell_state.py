@@ -31,19 +31,17 @@ from mmgmp.apis.training_files import Metrics, Schedule
 from mmgmp.utils import draft_files, text_files
 from mmgmp.utils.protocol import resolve_protocol
 
-_WORD = (int, str)
-#: What those who read the files of a cell rely on: types by key, ``...`` for
-#: all further keys.
-_SHAPES: Mapping[Any, Any] = {
-    'metrics': {...: (int, float)},
+#: What readers of the files rely on: types by key, a list for all keys.
+_SHAPES: Mapping[str, Any] = {
+    'metrics': [int, float],
     'checkpoint': (str,),
     'facts': {
         'date': (str,),
         'length': (int,),
         'unit': (str,),
-        'clips': {...: _WORD},
-        'machine': {'gpu': (str,), ...: _WORD},
-        'software': {...: _WORD},
+        'clips': [int, str],
+        'machine': [int, str],
+        'software': [int, str],
     },
 }
 
@@ -58,26 +56,21 @@ class State(Enum):
 
 
 class CellFiles:
-    """Read and write the files of one cell.
-
-    Args:
-        plan: The plan.
-        cell: The cell.
-    """
+    """Read and write the files of one cell."""
 
     def __init__(self, plan: Plan, cell: Cell) -> None:
         self.plan = plan
         self.cell = cell
-        self.folder = cell.folder(plan.work_dir)
+        self.folder = plan.work_dir / cell.name
 
     def config(
         self, stage: str = TRAIN, leave_out: Collection[str] = ()
     ) -> Config:
         """Return a stage's config, written out, but for some overrides."""
         config = copy.deepcopy(_read_config(self.cell.config))
-        overrides = self.overrides(stage)
+        overrides = self.overrides(stage).items()
         config.merge_from_dict(
-            {k: v for k, v in overrides.items() if k not in leave_out}
+            {key: value for key, value in overrides if key not in leave_out}
         )
         return resolve_protocol(config)
 
@@ -102,7 +95,7 @@ class CellFiles:
         return self.folder / f'{slug(stage)}.log'
 
     def open_stages(self) -> list[str]:
-        """Return the stages that are not complete, in order."""
+        """Return the stages from the first incomplete one on."""
         stages = list(self.cell.stages)
         while stages and self.read(stages[0]) is not None:
             stages.pop(0)
@@ -143,10 +136,6 @@ class CellFiles:
         failure = {'stage': stage, 'code': code, 'log': str(self.log(stage))}
         write_json(self.stage_file('failure'), failure)
 
-    def clear_failure(self) -> None:
-        """Allow another try."""
-        self.stage_file('failure').unlink(missing_ok=True)
-
     def write_stage(self, stage: str, values: Mapping[str, Any]) -> None:
         """Mark a stage as complete."""
         values = {**values, 'settings_hash': self._hash(stage)}
@@ -159,19 +148,14 @@ class CellFiles:
 
     def write_cell(self) -> None:
         """Say what the cell is, before its first process starts."""
-        cell = self.cell
+        names = ('method', 'modalities', 'target', 'seed', 'role', 'settings')
         values = {
-            'method': cell.method,
-            'modalities': cell.modalities,
-            'target': cell.target,
-            'seed': cell.seed,
-            'role': cell.role,
-            'settings': dict(cell.settings),
+            **{name: getattr(self.cell, name) for name in names},
             'corpus': self.plan.corpus,
             'synthetic': self.plan.synthetic,
-            'config': str(cell.config),
-            'overrides': cell.overrides,
-            'settings_hash': self._hash(TRAIN),
+            'config': str(self.cell.config),
+            'overrides': self.cell.overrides,
+            'settings_hash': self._hash('cell'),
         }
         write_json(self.stage_file('cell'), values)
 
@@ -183,6 +167,19 @@ class CellFiles:
             prefix = 'val' if stage == TRAIN else stage
             found |= {f'{prefix}/{k}': v for k, v in values.items()}
         return found
+
+    def source_accuracy(self) -> float | None:
+        """Return what a search selects by, None until the cell is trained."""
+        if self.read(TRAIN) is None:
+            return None
+        metrics = self.metrics()
+        if 'val/acc/top1' not in metrics:
+            raise ValueError(
+                'a search needs acc/top1 on the source validation, got '
+                f'{sorted(metrics)} from {self.cell.config}; give the config '
+                'a val_evaluator AudioVisualAccuracy'
+            )
+        return metrics['val/acc/top1']
 
     def stale_files(self) -> list[Path]:
         """List what was made with settings other than the plan's."""
@@ -204,17 +201,18 @@ class CellFiles:
         cell, plan = self.cell, self.plan
         settings: list[Any] = [plan.evaluations.get(name), plan.checkpoint]
         if name in (TRAIN, 'cell'):
-            content = _read_config(cell.config).to_dict()
-            text = json.dumps(content, sort_keys=True, default=str)
-            settings = [text, cell.overrides, cell.seed]
-            settings += ['--amp'] if plan.amp else []
-        text = json.dumps(settings, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+            content = _spell(_read_config(cell.config).to_dict())
+            amp = ['--amp'] if plan.amp else []
+            settings = [content, cell.overrides, cell.seed, *amp]
+        return hashlib.sha256(_spell(settings).encode()).hexdigest()[:16]
+
+
+def _spell(values: Any) -> str:
+    return json.dumps(values, sort_keys=True, default=str)
 
 
 @lru_cache(maxsize=256)
 def _read_config(path: Path) -> Config:
-    """Read a config once, without importing what it names."""
     return Config.fromfile(path, import_custom_modules=False)
 
 
@@ -225,37 +223,33 @@ def read_json(path: Path) -> dict[str, Any] | None:
     try:
         # Python's own writer has NaN for metrics that are not defined.
         values: dict[str, Any] = text_files.read_json(path, allow_nan=True)
-        if not _is_whole(values, path.stem):
-            raise ValueError(f'{path} lacks what it must say, or is no object')
-    except (OSError, ValueError) as error:
+        needed = {'checkpoint', 'metrics'} if path.stem == TRAIN else set()
+        shape = {k: _SHAPES[k] for k in _SHAPES if k in needed | set(values)}
+        # The checkpoint is a file of this folder, and no path to another.
+        name = values.get('checkpoint', 'none') if _fits(values, shape) else ''
+        if not name or slug(name) != name:
+            raise ValueError(
+                f'{path} must be an object as the runner writes it, with '
+                f'{sorted(shape)}, got {values!r:.200}'
+            )
+    except (OSError, TypeError, ValueError) as error:
         text_files.warn_once(f'{error}; it counts as not done')
         return None
     return values
 
 
-def _is_whole(values: Any, name: str) -> bool:
-    needed = {'checkpoint', 'metrics'} if name == TRAIN else set()
-    if not isinstance(values, dict) or not needed <= set(values):
-        return False
-    known = {key: shape for key, shape in _SHAPES.items() if key in values}
-    checkpoint = values.get('checkpoint', 'name')
-    # It is a file of this folder, and no path to another one.
-    return _fits(values, known) and slug(checkpoint) == checkpoint != ''
-
-
 def _fits(value: Any, shape: Any) -> bool:
-    if not isinstance(shape, dict):
+    if isinstance(shape, tuple):
         return type(value) in shape
-    return isinstance(value, dict) and all(
-        _fits(value.get(key), shape.get(key, shape.get(...)))
-        for key in {*value, *shape} - {...}
-        if key in shape or ... in shape
-    )
+    if not isinstance(value, dict):
+        return False
+    if isinstance(shape, list):
+        return all(type(item) in shape for item in value.values())
+    return all(_fits(value.get(key), shape[key]) for key in shape)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write a JSON object; a reader finds all of it or none."""
+    text = json.dumps(values, indent=1, default=str) + '\n'
     with draft_files(path) as [draft]:
-        draft.write_text(
-            json.dumps(values, indent=1, default=str) + '\n', encoding='utf-8'
-        )
+        draft.write_text(text, encoding='utf-8')

@@ -32,12 +32,10 @@ class Cell:
         seed: Training seed.
         config: Training config.
         overrides: Config keys that differ from the file.
-        stages: What is done, in this order: ``'train'``, ``'test'`` and
-            names of further evaluations.
+        stages: ``'train'``, ``'test'`` and further evaluations, in order.
         label: Tells apart cells that differ in their settings.
         settings: Values of the swept or searched parameters.
-        role: ``'run'``, ``'sweep'``, ``'trial'``, ``'winner'`` or
-            ``'rerun'``.
+        role: ``'run'``, ``'sweep'``, ``'trial'``, ``'winner'``, ``'rerun'``.
     """
 
     method: str
@@ -67,28 +65,13 @@ class Cell:
         parts = [slug(part) for part in (*self.group, self.label) if part]
         return '/'.join([*parts, f'seed-{self.seed}'])
 
-    def folder(self, work_dir: Path) -> Path:
-        """Return where its files go."""
-        return work_dir / self.name
-
 
 def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
     """List the cells that can be named by now.
 
     A search has two rounds: which configuration is run again is known only
-    when its trials are trained. Call this again then.
-
-    Args:
-        plan: The plan.
-        validation: Source-validation accuracy of a trained cell. Target
-            accuracy is not asked for, so it cannot decide anything.
-
-    Returns:
-        Cells with different names.
-
-    Raises:
-        FileNotFoundError: If a config is missing.
-        ValueError: If two cells have one name.
+    when its trials are trained. Call this again then. Target accuracy is not
+    asked for, so it cannot decide anything.
     """
     cells: list[Cell] = []
     for group in product(plan.methods, plan.modalities, plan.targets):

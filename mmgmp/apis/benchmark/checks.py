@@ -12,20 +12,7 @@ from mmgmp.apis.benchmark.plan import Plan
 
 
 def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
-    """Refuse what would give wrong results or start over unasked.
-
-    Args:
-        plan: The plan.
-        cells: Its cells.
-        resume: Whether interrupted cells may be continued.
-
-    Raises:
-        FileNotFoundError: If files that cells need are not there; the
-            message lists all of them.
-        ValueError: If the work directory holds cells of other settings, or a
-            parameter names a config key that is not there.
-        RuntimeError: If cells were interrupted and ``resume`` is off.
-    """
+    """Refuse what would give wrong results or start over unasked."""
     stale = [path for files in cells for path in files.stale_files()]
     if stale:
         raise ValueError(
@@ -52,12 +39,7 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
 
 
 def check_configs(cells: Iterable[CellFiles]) -> None:
-    """Refuse a domain, modality or parameter that a config lacks.
-
-    Raises:
-        ValueError: If the protocol of a cell or of its evaluations is none,
-            or a varied key would have no effect.
-    """
+    """Refuse a domain, modality or varied parameter that a config lacks."""
     groups: dict[tuple[object, ...], CellFiles] = {}
     for files in cells:
         groups.setdefault((files.cell.group, *files.cell.settings), files)

@@ -12,8 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mmgmp.apis.benchmark.cell_state import CellFiles, State
-from mmgmp.apis.benchmark.runner import BenchmarkRunner, Event, holder_of
+from mmgmp.apis.benchmark.runner import BenchmarkRunner, Event
 from mmgmp.apis.training_files import read_progress
+from mmgmp.utils.folder_lock import read_holder
 
 _MARKS = {
     State.DONE: ('✓', 'green'),
@@ -86,7 +87,8 @@ def progress_table(runner: BenchmarkRunner) -> RenderableType:
         progress = read_progress(job.files.log(job.stage))
         lines.append(Text(f'▶ {name}: {progress}, {minutes:.1f} min'))
     for name in sorted(runner.busy):
-        holder = holder_of(plan.work_dir / name)
+        holder = read_holder(plan.work_dir / name / '.lock')
+        holder = f'process {holder}' if holder.isdecimal() else holder
         lines.append(Text(f'… {name}: in work elsewhere ({holder})', 'yellow'))
     return Group(*lines)
 

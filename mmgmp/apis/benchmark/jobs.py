@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from mmgmp.apis.benchmark.cell_state import CellFiles
 from mmgmp.apis.benchmark.cells import TRAIN
 from mmgmp.apis.benchmark.facts import training_facts
 from mmgmp.apis.benchmark.options import cfg_options
 from mmgmp.apis.benchmark.processes import (
-    LocalProcess,
+    Launch,
     Process,
     find_job,
-    submit,
+    start_process,
 )
 from mmgmp.apis.training_files import (
     find_resume_point,
@@ -30,47 +30,11 @@ from mmgmp.utils.folder_lock import write_holder
 _PATIENCE = 10.0
 
 
-@dataclass(frozen=True)
-class Launch:
-    """How processes are started.
-
-    Args:
-        python: Interpreter.
-        cluster: ``'slurm'`` or ``'local'``, submitit's executors; None runs
-            processes here.
-        parameters: Of submitit, such as ``slurm_partition``,
-            ``gpus_per_node``, ``tasks_per_node``, ``nodes``.
-    """
-
-    python: str
-    cluster: str | None = None
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-
-    def command(
-        self, script: str, config: Path, words: Iterable[object]
-    ) -> list[str]:
-        """Build the command line of a stock script."""
-        import mmaction
-
-        path = Path(mmaction.__file__).parent / '.mim' / 'tools' / script
-        per_node = int(self.parameters.get('tasks_per_node', 1))
-        num_tasks = per_node * int(self.parameters.get('nodes', 1))
-        launcher = ['--launcher', 'slurm'] if num_tasks > 1 else []
-        command = [self.python, '-u', path, config, *words, *launcher]
-        return [str(word) for word in command]
-
-
 @dataclass
 class Job:
-    """A stage of a cell that is being worked on.
+    """A stage of a cell that is being worked on, in a slot of the pool.
 
-    Args:
-        files: Of its cell.
-        stage: What it does.
-        slot: Place in the pool that it takes.
-        claim: Lock of the cell; a process of this machine holds it, too.
-        process: Where it runs.
-        started: Value of ``time.monotonic`` at the start.
+    A process of this machine holds the claim of the cell, too.
     """
 
     files: CellFiles
@@ -88,7 +52,7 @@ def train_command(
     words = ['--work-dir', files.folder, '--seed', files.cell.seed]
     words += ['--resume', resume] if resume else []
     return [
-        *launch.command('train.py', files.cell.config, words),
+        *launch.command('train.py', files.cell.config, *words),
         *(['--amp'] if files.plan.amp else []),
         *cfg_options(files.overrides(TRAIN)),
     ]
@@ -102,7 +66,7 @@ def evaluation_command(
     words = [checkpoint, '--work-dir', folder]
     words += ['--dump', folder / 'predictions.pkl']
     return [
-        *launch.command('test.py', files.cell.config, words),
+        *launch.command('test.py', files.cell.config, *words),
         *cfg_options(files.overrides(stage)),
     ]
 
@@ -125,17 +89,7 @@ def start_job(
         with open(log, 'a', encoding='utf-8') as file:
             now = time.strftime('%Y-%m-%d %H:%M:%S')
             file.write(f'\n=== {now} {shlex.join(command)}\n')
-        if launch.cluster is None:
-            process = LocalProcess(command, environment, log, claim)
-        else:
-            process = submit(
-                launch.cluster,
-                launch.parameters,
-                files.folder,
-                command,
-                environment,
-                log,
-            )
+        process = start_process(launch, command, environment, log, claim)
     write_holder(claim, process.name)
     return Job(files, stage, slot, claim, process)
 
@@ -150,12 +104,8 @@ def _command(files: CellFiles, stage: str, launch: Launch) -> list[str]:
     return evaluation_command(files, launch, stage, checkpoint)
 
 
-def stop_jobs(jobs: Iterable[Job]) -> None:
-    """End processes and those that they started.
-
-    They are asked first, and killed after 10 s.
-    """
-    jobs = list(jobs)
+def stop_jobs(jobs: Collection[Job]) -> None:
+    """Ask processes, and those that they started, to end; kill after 10 s."""
     for job in jobs:
         job.process.ask_to_stop()
     deadline = time.monotonic() + _PATIENCE
@@ -164,7 +114,7 @@ def stop_jobs(jobs: Iterable[Job]) -> None:
         job.claim.close()
 
 
-def finish_stage(files: CellFiles, stage: str, is_here: bool = True) -> bool:
+def finish_stage(files: CellFiles, stage: str, is_here: bool) -> bool:
     """Mark a stage as complete if its files say so; return whether they do.
 
     ``is_here`` says whether it was done on this machine.
@@ -177,14 +127,14 @@ def finish_stage(files: CellFiles, stage: str, is_here: bool = True) -> bool:
     choice = files.plan.checkpoint
     trained = read_training(files.folder, files.schedule(), choice)
     if trained is not None:
-        facts = {
+        values = {
             'checkpoint': trained.checkpoint.name,
             'step': trained.step,
             'metrics': trained.validation,
             'choice': choice,
             'facts': training_facts(files, is_here),
         }
-        files.write_stage(TRAIN, facts)
+        files.write_stage(TRAIN, values)
     return trained is not None
 
 

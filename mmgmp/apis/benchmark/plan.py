@@ -94,12 +94,8 @@ def _methods(place: str, value: Any) -> dict[str, Method]:
         rule = 'not be named as the report is'
         values.demand(not is_report, place, rule, name, 'rename it')
         raw = {'config': item} if isinstance(item, str) else item
-        methods[name] = Method(**read_keys(f'{place}.{name}', raw, Method))
+        methods[name] = values.read_as(Method)(f'{place}.{name}', raw)
     return methods
-
-
-def _search(place: str, value: Any) -> Search:
-    return Search(**read_keys(place, value, Search))
 
 
 def _metrics(place: str, value: Any) -> dict[str, str]:
@@ -192,7 +188,9 @@ class Plan:
     seeds: tuple[int, ...] = field(metadata=key(values.seeds, [0]))
     overrides: Overrides = field(metadata=key(_overrides, {}))
     parameters: Mapping[str, str] = field(metadata=key(values.words, {}))
-    search: Search | None = field(metadata=key(values.optional(_search), None))
+    search: Search | None = field(
+        metadata=key(values.optional(values.read_as(Search)), None)
+    )
     evaluations: Mapping[str, Overrides] = field(
         metadata=key(_evaluations, {})
     )

@@ -52,6 +52,11 @@ def read_keys(place: str, value: Any, kind: type) -> dict[str, Any]:
     return found
 
 
+def read_as(kind: type) -> Reader:
+    """Return a reader of a mapping with the fields of a dataclass."""
+    return lambda place, value: kind(**read_keys(place, value, kind))
+
+
 def check_keys(
     place: str, value: Mapping[str, Any], known: Iterable[str]
 ) -> None:

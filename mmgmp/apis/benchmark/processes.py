@@ -14,8 +14,9 @@ import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 from mmgmp.apis.benchmark.cell_state import read_json, write_json
 
@@ -23,73 +24,61 @@ _JOB_FILE = 'job.json'
 _DAY = 24 * 60
 
 
-class Process(Protocol):
-    """A process that works on a cell."""
+@dataclass(frozen=True)
+class Launch:
+    """How processes are started.
 
-    #: What the lock file of the cell says: a process or a job.
-    name: str
+    Args:
+        python: Interpreter.
+        cluster: ``'slurm'`` or ``'local'``, submitit's executors; None runs
+            processes here.
+        parameters: Of submitit, such as ``slurm_partition``,
+            ``gpus_per_node``, ``tasks_per_node``, ``nodes``.
+    """
 
-    def poll(self) -> int | str | None:
-        """Return how it ended, None while it runs."""
+    python: str
+    cluster: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
-    def ask_to_stop(self) -> None:
-        """Ask it, and those that it started, to end."""
+    def command(self, script: str, *words: object) -> list[str]:
+        """Build the command line of a stock script."""
+        import mmaction
 
-    def stop(self, seconds: float) -> None:
-        """Wait for its end, and enforce it after that time."""
+        path = Path(mmaction.__file__).parent / '.mim' / 'tools' / script
+        per_node = int(self.parameters.get('tasks_per_node', 1))
+        num_tasks = per_node * int(self.parameters.get('nodes', 1))
+        launcher = ['--launcher', 'slurm'] if num_tasks > 1 else []
+        return [self.python, '-u', str(path), *map(str, words), *launcher]
 
 
 class LocalProcess:
-    """A process of this machine, leader of its own group.
+    """A process of this machine, leader of its own group."""
 
-    Args:
-        command: Program and arguments.
-        environment: Variables besides those of this process.
-        log: File that its output is added to.
-        claim: Lock of the cell, which it inherits.
-    """
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        #: What the lock file of the cell says.
+        self.name = str(process.pid)
+        self._process = process
 
-    def __init__(
-        self,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        log: Path,
-        claim: IO[str],
-    ) -> None:
-        with open(log, 'ab') as file:
-            self._process = subprocess.Popen(
-                command,
-                **_streams(file, environment),
-                pass_fds=[claim.fileno()],
-                start_new_session=True,
-            )
-        self.name = str(self._process.pid)
-        self.poll = self._process.poll
+    def poll(self) -> int | None:
+        """Return its exit status, None while it runs."""
+        return self._process.poll()
 
-    def ask_to_stop(self) -> None:
-        """Send ``SIGTERM`` to its group."""
-        self._signal(signal.SIGTERM)
-
-    def stop(self, seconds: float) -> None:
-        """Wait for its end, and send ``SIGKILL`` after that time."""
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
-            self._process.wait()
-
-    def _signal(self, number: int) -> None:
+    def ask_to_stop(self, number: int = signal.SIGTERM) -> None:
+        """Send a signal to its group."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
+    def stop(self, seconds: float) -> None:
+        """Wait for its end, and enforce it after that time."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.ask_to_stop(signal.SIGKILL)
+            self._process.wait()
+
 
 class ClusterJob:
-    """A job of submitit.
-
-    Args:
-        job: What its executor returned.
-        folder: Of the cell, where the job is noted until it has ended.
-    """
+    """A job of submitit, noted in the cell's folder until it has ended."""
 
     def __init__(self, job: Any, folder: Path) -> None:
         self.name = f'job {job.job_id}'
@@ -119,34 +108,37 @@ class ClusterJob:
         self._note.unlink(missing_ok=True)
 
 
-def submit(
-    cluster: str,
-    parameters: Mapping[str, Any],
-    folder: Path,
+Process = LocalProcess | ClusterJob
+
+
+def start_process(
+    launch: Launch,
     command: Sequence[str],
     environment: Mapping[str, str],
     log: Path,
-) -> ClusterJob:
-    """Hand a command to a cluster; each task of the job runs it.
-
-    ``parameters`` are those of ``submitit.AutoExecutor``. The log must lie on
-    a disk that the nodes share.
-
-    Raises:
-        ValueError: If submitit is not installed.
-    """
-    executor = _submitit().AutoExecutor(folder / '.jobs', cluster=cluster)
+    claim: IO[str],
+) -> Process:
+    """Start a command; its output is added to a log in the cell's folder."""
+    if launch.cluster is None:
+        with open(log, 'ab') as file:
+            streams = _streams(file, environment)
+            process = subprocess.Popen(
+                command,
+                **streams,
+                pass_fds=[claim.fileno()],
+                start_new_session=True,
+            )
+        return LocalProcess(process)
+    folder = log.parent
+    executor = _submitit().AutoExecutor(
+        folder / '.jobs', cluster=launch.cluster
+    )
     executor.update_parameters(
-        **{'name': 'mmgmp', 'timeout_min': _DAY, **parameters}
+        **{'name': 'mmgmp', 'timeout_min': _DAY, **launch.parameters}
     )
-    job = executor.submit(
-        _run,
-        list(command),
-        dict(environment),
-        str(log.absolute()),
-        os.getcwd(),
-    )
-    note = {'cluster': cluster, 'job': str(job.job_id)}
+    where = (str(log.absolute()), os.getcwd())
+    job = executor.submit(_run, list(command), dict(environment), *where)
+    note = {'cluster': launch.cluster, 'job': str(job.job_id)}
     write_json(folder / _JOB_FILE, note)
     return ClusterJob(job, folder)
 
@@ -172,12 +164,9 @@ def _run(
 def _streams(
     file: IO[bytes], environment: Mapping[str, str]
 ) -> dict[str, Any]:
-    return {
-        'stdin': subprocess.DEVNULL,
-        'stdout': file,
-        'stderr': subprocess.STDOUT,
-        'env': {**os.environ, **environment},
-    }
+    variables = {**os.environ, **environment}
+    outputs = {'stdout': file, 'stderr': subprocess.STDOUT}
+    return {'stdin': subprocess.DEVNULL, **outputs, 'env': variables}
 
 
 def _submitit() -> Any:

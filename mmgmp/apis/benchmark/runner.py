@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import time
@@ -16,30 +15,26 @@ from mmgmp.apis.benchmark.cells import TRAIN, Cell, plan_cells
 from mmgmp.apis.benchmark.checks import check_cells
 from mmgmp.apis.benchmark.jobs import (
     Job,
-    Launch,
     finish_stage,
     start_job,
     stop_jobs,
     tidy,
 )
 from mmgmp.apis.benchmark.plan import Plan
+from mmgmp.apis.benchmark.processes import Launch
 from mmgmp.apis.training_files import prepare_resume
-from mmgmp.utils.folder_lock import lock_file, read_holder
+from mmgmp.utils.folder_lock import lock_file
 
 _POLL_SECONDS = 0.2
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class Event(NamedTuple):
-    """What happened to a cell, for whoever shows the progress.
-
-    ``what`` is ``'started'``, ``'done'`` or ``'failed'``; ``detail`` is the
-    stage, or the log file of a failure.
-    """
+    """A cell was ``started``, ``done`` or ``failed``, in a stage or log."""
 
     name: str
     what: str
-    detail: str = ''
+    detail: str
 
 
 class BenchmarkRunner:
@@ -79,7 +74,7 @@ class BenchmarkRunner:
     ) -> None:
         self.plan = plan
         self.launch = launch
-        self.slots = list(slots)
+        self.slots = slots
         self.report = report or (lambda _: None)
         self.keep_going = keep_going
         #: Last words of two cells that failed alike, which ended the run.
@@ -94,11 +89,7 @@ class BenchmarkRunner:
             if files.next_stage() != TRAIN and files.read('cell') is None:
                 files.write_cell()
             if retry_failed:
-                files.clear_failure()
-
-    @property
-    def _is_here(self) -> bool:
-        return self.launch.cluster is None
+                files.stage_file('failure').unlink(missing_ok=True)
 
     def cells(self) -> list[CellFiles]:
         """List the cells that can be named by now, with their files."""
@@ -120,7 +111,7 @@ class BenchmarkRunner:
         with _noted_signals() as noted:
             try:
                 cells = self.cells()
-                while True:
+                while not noted:
                     if self._collect() or self.busy:
                         cells = self.cells()
                     # What runs already may end: it may be another fault.
@@ -129,8 +120,7 @@ class BenchmarkRunner:
                     if not self.jobs and not is_waiting:
                         return all(f.state() is State.DONE for f in cells)
                     time.sleep(_POLL_SECONDS)
-                    if noted:
-                        raise KeyboardInterrupt
+                raise KeyboardInterrupt
             finally:
                 stop_jobs(self.jobs.values())
                 self.jobs.clear()
@@ -143,10 +133,8 @@ class BenchmarkRunner:
         for files in cells:
             if not free:
                 break
-            if files.cell.name not in self.jobs and files.state() in (
-                State.PENDING,
-                State.INTERRUPTED,
-            ):
+            is_open = files.state() in (State.PENDING, State.INTERRUPTED)
+            if is_open and files.cell.name not in self.jobs:
                 free = free[self._try(files, free[0]) :]
         return bool(self.busy)
 
@@ -158,14 +146,14 @@ class BenchmarkRunner:
             self.busy.add(name)
             return False
         # Another runner may have had it since the state was read.
-        stage = None
-        if files.read('failure') is None:
-            stage = self._advance(files)
+        has_failed = files.read('failure') is not None
+        stage = None if has_failed else self._advance(files)
         if stage is None:
             claim.close()
             return False
+        environment = self.slots[slot]
         self.jobs[name] = start_job(
-            files, stage, claim, slot, self.launch, self.slots[slot]
+            files, stage, claim, slot, self.launch, environment
         )
         self.report(Event(name, 'started', stage))
         return True
@@ -179,30 +167,31 @@ class BenchmarkRunner:
             # What may lie there is of settings that nobody knows any more.
             prepare_resume(files.folder, None)
             files.write_cell()
-        elif finish_stage(files, TRAIN, self._is_here):
+        elif self._finish(files, TRAIN):
             # An earlier process has ended with nobody watching.
             return files.next_stage()
         files.forget_tests()
         return stage
 
+    def _finish(self, files: CellFiles, stage: str) -> bool:
+        return finish_stage(files, stage, self.launch.cluster is None)
+
     def _collect(self) -> bool:
         """Take in the processes that have ended."""
         codes = {name: job.process.poll() for name, job in self.jobs.items()}
-        ended = {
-            name: code for name, code in codes.items() if code is not None
-        }
+        ended = {name: c for name, c in codes.items() if c is not None}
         for name, code in ended.items():
             job = self.jobs.pop(name)
-            files = job.files
-            if code == 0 and not finish_stage(files, job.stage, self._is_here):
+            files, stage = job.files, job.stage
+            if code == 0 and not self._finish(files, stage):
                 code = 'ended without a complete result'
             if code != 0:
-                files.write_failure(job.stage, code)
-                self._note_failure(f'{code}: {files.last_words(job.stage)}')
-                self.report(Event(name, 'failed', str(files.log(job.stage))))
+                files.write_failure(stage, code)
+                self._note_failure(f'{code}: {files.last_words(stage)}')
+                self.report(Event(name, 'failed', str(files.log(stage))))
             elif files.next_stage() is None:
                 tidy(files)
-                self.report(Event(name, 'done', job.stage))
+                self.report(Event(name, 'done', stage))
             job.claim.close()
         return bool(ended)
 
@@ -231,27 +220,14 @@ def _noted_signals() -> Iterator[list[int]]:
 
 
 def list_cells(plan: Plan) -> list[CellFiles]:
-    """List the cells of a plan that can be named by now.
+    """List the cells of a plan that can be named by now, with their files.
 
     Args:
         plan: The plan.
-
-    Returns:
-        Each cell with its files.
     """
 
     def validation(cell: Cell) -> float | None:
-        trained = CellFiles(plan, cell).read(TRAIN)
-        if trained is None:
-            return None
-        metrics = trained['metrics']
-        if 'acc/top1' not in metrics:
-            raise ValueError(
-                'a search needs acc/top1 on the source validation, got '
-                f'{sorted(metrics)} from {cell.config}; give the config a '
-                'val_evaluator AudioVisualAccuracy'
-            )
-        return float(metrics['acc/top1'])
+        return CellFiles(plan, cell).source_accuracy()
 
     return [CellFiles(plan, cell) for cell in plan_cells(plan, validation)]
 
@@ -264,15 +240,3 @@ def claim_cell(folder: Path) -> IO[str] | None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     return lock_file(folder / '.lock', inherited=True)
-
-
-def holder_of(folder: Path) -> str:
-    """Return who works on a busy cell, ``''`` if that is not known."""
-    name = read_holder(folder / '.lock')
-    if not name.isdecimal():
-        return name
-    try:
-        os.kill(int(name), 0)
-    except OSError:
-        return ''
-    return f'process {name}'

@@ -44,16 +44,6 @@ class Study:
     ``startup`` are trained). What a trial draws depends on the seed of the
     search, the study and the trial's number, not on who asks when.
 
-    Args:
-        work_dir: Of the plan.
-        name: Of the study.
-        search: The plan's search.
-        space: ``[low, high]`` or ``{'choices': [...]}`` by parameter.
-
-    Raises:
-        ValueError: If Optuna is not installed, or the work directory holds a
-            search of another space.
-
     Source: MMDG-Bench (arXiv 2605.06643), for the random search; the steps
     are exact multiples of 0.1 where the released script rounds.
     """

@@ -98,10 +98,11 @@ def _lengths_text(lengths: Mapping[str, list[str]]) -> str:
 
 
 def _machine_text(machine: Mapping[str, Any]) -> str:
+    gpu = machine.get('gpu', '')
     if 'cpu' not in machine:
-        return machine['gpu'] or 'Slurm nodes, processor not recorded'
+        return gpu or 'Slurm nodes, processor not recorded'
     cpu = f'{machine["cpu"]}, {machine.get("cores", "?")} cores'
-    return f'{machine["gpu"]}; {cpu}' if machine['gpu'] else f'{cpu}, no GPU'
+    return f'{gpu}; {cpu}' if gpu else f'{cpu}, no GPU'
 
 
 def _portable(value: Any) -> Any:
