@@ -36,8 +36,8 @@ from mmgmp.apis.benchmark.display import (
     run_with_display,
     say,
 )
-from mmgmp.apis.benchmark.facts import num_cores
 from mmgmp.apis.benchmark.jobs import evaluation_command, train_command
+from mmgmp.apis.training_facts import num_cores
 from mmgmp.apis.training_files import find_resume_point
 
 _CHECKPOINT = '@CHECKPOINT@'

@@ -26,9 +26,9 @@ from mmengine.config import Config
 
 from mmgmp.apis.benchmark.cells import TRAIN, Cell
 from mmgmp.apis.benchmark.plan import Plan
-from mmgmp.apis.benchmark.plan_values import slug
 from mmgmp.apis.training_files import Metrics, Schedule
 from mmgmp.utils import draft_files, text_files
+from mmgmp.utils.file_names import slug
 from mmgmp.utils.protocol import resolve_protocol
 
 #: What readers of the files rely on: types by key, a list for all keys.

@@ -12,8 +12,8 @@ from typing import Any
 
 from mmgmp.apis.benchmark.options import Overrides
 from mmgmp.apis.benchmark.plan import Plan
-from mmgmp.apis.benchmark.plan_values import check_length, slug
 from mmgmp.apis.benchmark.search import Study, select_trial
+from mmgmp.utils.file_names import check_length, slug
 
 TRAIN = 'train'
 TEST = 'test'

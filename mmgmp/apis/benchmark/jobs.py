@@ -11,7 +11,6 @@ from typing import IO
 
 from mmgmp.apis.benchmark.cell_state import CellFiles
 from mmgmp.apis.benchmark.cells import TRAIN
-from mmgmp.apis.benchmark.facts import training_facts
 from mmgmp.apis.benchmark.options import cfg_options
 from mmgmp.apis.benchmark.processes import (
     Launch,
@@ -19,6 +18,7 @@ from mmgmp.apis.benchmark.processes import (
     find_job,
     start_process,
 )
+from mmgmp.apis.training_facts import training_facts
 from mmgmp.apis.training_files import (
     find_resume_point,
     prepare_resume,
@@ -132,7 +132,7 @@ def finish_stage(files: CellFiles, stage: str, is_here: bool) -> bool:
             'step': trained.step,
             'metrics': trained.validation,
             'choice': choice,
-            'facts': training_facts(files, is_here),
+            'facts': training_facts(files.config(), files.log(TRAIN), is_here),
         }
         files.write_stage(TRAIN, values)
     return trained is not None

@@ -10,8 +10,19 @@ from typing import Any
 from mmgmp.apis.benchmark import plan_values as values
 from mmgmp.apis.benchmark.options import Overrides, flatten
 from mmgmp.apis.benchmark.plan_file import read_plan_file
-from mmgmp.apis.benchmark.plan_values import key, read_keys
 from mmgmp.utils.checks import check_choice
+from mmgmp.utils.file_names import check_name, slug
+from mmgmp.utils.typed_values import (
+    Reader,
+    check_keys,
+    choice,
+    demand,
+    key,
+    mapping,
+    optional,
+    read_as,
+    read_keys,
+)
 
 # Stages and files that the runner itself names in the folder of a cell.
 _RESERVED = ('cell', 'failure', 'test', 'train', 'val')
@@ -24,12 +35,12 @@ def _config(place: str, value: Any) -> str:
     advice = (
         'MMEngine runs what a YAML config names, though it looks like data'
     )
-    values.demand(is_code, place, rule, value, advice)
+    demand(is_code, place, rule, value, advice)
     return text
 
 
 def _overrides(place: str, value: Any) -> Overrides:
-    return flatten(values.mapping(place, value))
+    return flatten(mapping(place, value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +65,7 @@ class Method:
         metadata=key(values.sweep, [])
     )
     compare_to: tuple[str, ...] | None = field(
-        metadata=key(values.optional(values.texts), None)
+        metadata=key(optional(values.texts), None)
     )
 
 
@@ -77,24 +88,22 @@ class Search:
     trials: int = field(default=10, metadata=key(values.count(0)))
     reruns: int = field(default=2, metadata=key(values.count(0)))
     seed: int = field(default=0, metadata=key(values.count(0)))
-    oracle: bool = field(
-        default=False, metadata=key(values.choice(False, True))
-    )
+    oracle: bool = field(default=False, metadata=key(choice(False, True)))
     sampler: str = field(
-        default='random', metadata=key(values.choice('random', 'tpe'))
+        default='random', metadata=key(choice('random', 'tpe'))
     )
     startup: int = field(default=4, metadata=key(values.count(1)))
 
 
 def _methods(place: str, value: Any) -> dict[str, Method]:
     methods = {}
-    for name, item in values.mapping(place, value).items():
-        values.check_name(place, name)
-        is_report = values.slug(name).lower().startswith('report.')
+    for name, item in mapping(place, value).items():
+        check_name(place, name)
+        is_report = slug(name).lower().startswith('report.')
         rule = 'not be named as the report is'
-        values.demand(not is_report, place, rule, name, 'rename it')
+        demand(not is_report, place, rule, name, 'rename it')
         raw = {'config': item} if isinstance(item, str) else item
-        methods[name] = values.read_as(Method)(f'{place}.{name}', raw)
+        methods[name] = read_as(Method)(f'{place}.{name}', raw)
     return methods
 
 
@@ -102,17 +111,17 @@ def _metrics(place: str, value: Any) -> dict[str, str]:
     return values.words(place, value or {'target': 'test/acc/top1'})
 
 
-def _axis(config_key: str) -> values.Reader:
+def _axis(config_key: str) -> Reader:
     """Return a reader of names with values of a config key, or overrides."""
 
     def read(place: str, value: Any) -> dict[str, Overrides]:
         if isinstance(value, (list, tuple)):
             value = {name: name for name in values.texts(place, value)}
         is_axis = isinstance(value, Mapping) and bool(value)
-        values.demand(is_axis, place, 'be a list of names or a mapping', value)
+        demand(is_axis, place, 'be a list of names or a mapping', value)
         return {
             name: _axis_item(place, name, item, config_key)
-            for name, item in values.mapping(place, value).items()
+            for name, item in mapping(place, value).items()
         }
 
     return read
@@ -121,14 +130,14 @@ def _axis(config_key: str) -> values.Reader:
 def _axis_item(axis: str, name: str, item: Any, config_key: str) -> Overrides:
     # The only one of several sets of modalities may go without a name.
     if name or axis != 'modalities':
-        values.check_name(axis, name)
+        check_name(axis, name)
     place = f'{axis}.{name}'
     if isinstance(item, Mapping):
-        found = values.mapping(place, item)
-        values.check_keys(place, found, ['overrides'])
+        found = mapping(place, item)
+        check_keys(place, found, ['overrides'])
         return _overrides(place, found.get('overrides', {}))
     example = 'for example {overrides: {protocol.missing: [audio]}}'
-    values.demand(bool(config_key), place, 'hold overrides', item, example)
+    demand(bool(config_key), place, 'hold overrides', item, example)
     is_list = isinstance(item, (list, tuple))
     read = values.texts if is_list else values.scalar
     return flatten({config_key: read(place, item)})
@@ -136,11 +145,11 @@ def _axis_item(axis: str, name: str, item: Any, config_key: str) -> Overrides:
 
 def _evaluations(place: str, value: Any) -> dict[str, Overrides]:
     found: dict[str, Overrides] = _axis('')(place, value) if value else {}
-    files = [values.slug(name).lower() for name in found]
+    files = [slug(name).lower() for name in found]
     wrong = {f for f in files if f in _RESERVED or files.count(f) > 1}
-    names = [name for name in found if values.slug(name).lower() in wrong]
+    names = [name for name in found if slug(name).lower() in wrong]
     rule = f'not be named {names}, as files of the runner or each other'
-    values.demand(not wrong, place, rule, names, 'rename them')
+    demand(not wrong, place, rule, names, 'rename them')
     return found
 
 
@@ -176,7 +185,7 @@ class Plan:
     path: Path
     title: str = field(metadata=key(values.shown))
     corpus: str = field(metadata=key(values.shown))
-    synthetic: bool = field(metadata=key(values.choice(False, True), False))
+    synthetic: bool = field(metadata=key(choice(False, True), False))
     names: Mapping[str, str] = field(metadata=key(values.words, {}))
     methods: Mapping[str, Method] = field(metadata=key(_methods))
     targets: Mapping[str, Overrides] = field(
@@ -189,18 +198,16 @@ class Plan:
     overrides: Overrides = field(metadata=key(_overrides, {}))
     parameters: Mapping[str, str] = field(metadata=key(values.words, {}))
     search: Search | None = field(
-        metadata=key(values.optional(values.read_as(Search)), None)
+        metadata=key(optional(read_as(Search)), None)
     )
     evaluations: Mapping[str, Overrides] = field(
         metadata=key(_evaluations, {})
     )
     metrics: Mapping[str, str] = field(metadata=key(_metrics, {}))
     compare_to: tuple[str, ...] = field(metadata=key(values.texts, []))
-    published: Mapping[str, Any] = field(metadata=key(values.mapping, {}))
-    checkpoint: str = field(
-        metadata=key(values.choice('best', 'last'), 'best')
-    )
-    keep: str = field(metadata=key(values.choice('best', 'all'), 'best'))
+    published: Mapping[str, Any] = field(metadata=key(mapping, {}))
+    checkpoint: str = field(metadata=key(choice('best', 'last'), 'best'))
+    keep: str = field(metadata=key(choice('best', 'all'), 'best'))
     work_dir: Path = field(metadata=key(values.scalar, ''))
     amp: bool = False
 
@@ -266,4 +273,4 @@ def _check_methods(plan: Plan) -> None:
             check_choice(f'methods.{row}.compare_to', name, others)
         rule = 'have no sweep in a plan with a search'
         is_met = plan.search is None or not method.sweep
-        values.demand(is_met, 'methods', rule, row, 'write two plans')
+        demand(is_met, 'methods', rule, row, 'write two plans')

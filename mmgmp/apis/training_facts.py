@@ -1,4 +1,4 @@
-"""What a reader must know of a run besides its accuracy."""
+"""What a reader must know of a training besides its accuracy."""
 
 from __future__ import annotations
 
@@ -11,30 +11,34 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.utils import import_modules_from_strings
 
-from mmgmp.apis.benchmark.cell_state import CellFiles
-from mmgmp.apis.benchmark.cells import TRAIN
+from mmgmp.apis.training_files import Schedule
 from mmgmp.registry import DATASETS
 
 _PACKAGES = ('torch', 'mmengine', 'mmaction2', 'mmgmp')
 
 
-def training_facts(files: CellFiles, is_here: bool) -> dict[str, Any]:
-    """Describe a training that has just ended, ``is_here`` on this machine.
+def training_facts(config: Config, log: Path, is_here: bool) -> dict[str, Any]:
+    """Describe a training that has just ended.
 
-    The processor of another machine is not known.
+    Args:
+        config: Of the training.
+        log: Its output.
+        is_here: Whether it ran on this machine; the processor of another one
+            is not known.
     """
-    schedule = files.schedule()
+    schedule = Schedule.of(config)
     return {
         'date': time.strftime('%Y-%m-%d'),
         'length': schedule.length,
         'unit': schedule.unit,
-        'clips': count_clips(files),
+        'clips': count_clips(config),
         'machine': {
             **({'cpu': _cpu_name(), 'cores': num_cores()} if is_here else {}),
-            'gpu': gpu_names(files.log(TRAIN)),
+            'gpu': gpu_names(log),
         },
         'software': {
             'python': platform.python_version(),
@@ -70,13 +74,13 @@ def gpu_names(log: Path) -> str:
     return ', '.join(dict.fromkeys(names))
 
 
-def count_clips(files: CellFiles) -> dict[str, int | str]:
-    """Count the clips of each split, as the cell's own datasets list them.
+def count_clips(config: Config) -> dict[str, int | str]:
+    """Count the clips of each split, as the config's own datasets list them.
 
     The name of the error stands for the number if a dataset cannot be built
-    here; its own process then says more.
+    here.
     """
-    config, counts = files.config(), {}
+    counts: dict[str, int | str] = {}
     # The processes themselves log what their imports warn of.
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')
