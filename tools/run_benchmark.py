@@ -120,7 +120,9 @@ def print_commands(plan: Plan, launch: Launch) -> None:
     """Print what is left to run, as lines for a shell."""
     for files in list_cells(plan):
         print(f'# {files.cell.name} ({files.state().value})')
-        for stage in files.open_stages():
+        first = files.next_stage()
+        stages = files.cell.stages
+        for stage in stages[stages.index(first) :] if first else ():
             if stage == TRAIN:
                 point = find_resume_point(files.folder, files.schedule())
                 print(shlex.join(train_command(files, launch, point)))

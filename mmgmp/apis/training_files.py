@@ -26,7 +26,6 @@ Metrics = dict[str, float]
 #: Columns of ``task_gradients.csv`` by name.
 History = Mapping[str, NDArray[np.float64]]
 
-_TAIL_BYTES = 32768
 _STEP = re.compile(
     r'(?:Epoch|Iter)\((?P<mode>\w+)\)\s+(?:\[\s*(?P<epoch>\d+)\])?'
     r'\[\s*(?P<step>\d+)/\s*(?P<last>\d+)\]'
@@ -80,24 +79,17 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Trained:
-    """A complete training.
-
-    Args:
-        checkpoint: File to test.
-        step: Epoch or iteration of the checkpoint.
-        validation: Source validation at that step.
-    """
+    """A complete training: which checkpoint to test, and its validation."""
 
     checkpoint: Path
     step: int
     validation: Metrics
 
 
-def metrics_of(line: str, source: Path) -> tuple[int | None, Metrics] | None:
-    """Read a line of ``scalars.json``, or of what a test wrote.
+def _read_line(line: str, source: Path) -> tuple[int | None, Metrics] | None:
+    """Return step and metrics of a line that a validation or test wrote.
 
-    Returns:
-        Its step and metrics; None if it is cut off or of the training itself.
+    None if it is cut off, or of the training itself.
     """
     try:
         values = parse_json(line, str(source), allow_nan=True)
@@ -117,17 +109,13 @@ def metrics_of(line: str, source: Path) -> tuple[int | None, Metrics] | None:
 def read_validation(folder: Path) -> dict[int, Metrics]:
     """Collect the validations of a run and of those that resumed it.
 
-    Args:
-        folder: Work directory of the training.
-
-    Returns:
-        Metrics by epoch or iteration; of a repeated one the last.
+    They are by epoch or iteration; of a repeated one the last counts.
     """
     history: dict[int, Metrics] = {}
     for file in sorted(folder.glob('*/vis_data/scalars.json')):
         text = file.read_text(encoding='utf-8', errors='replace')
         for line in text.splitlines():
-            step, metrics = metrics_of(line, file) or (None, {})
+            step, metrics = _read_line(line, file) or (None, {})
             if metrics and step is not None:
                 history[step] = metrics
     return history
@@ -137,7 +125,7 @@ def read_test(folder: Path) -> Metrics:
     """Return what the newest complete test below a folder measured."""
     for path in sorted(folder.glob('*/*.json'), reverse=True):
         text = path.read_text(encoding='utf-8', errors='replace')
-        found = metrics_of(text.rstrip().rpartition('\n')[2], path)
+        found = _read_line(text.rstrip().rpartition('\n')[2], path)
         if found is not None:
             return found[1]
         warn_once(f'{path} is no complete result; it is left out')
@@ -148,14 +136,8 @@ def find_resume_point(folder: Path, schedule: Schedule) -> Path | None:
     """Return the newest checkpoint that a run can continue from unharmed.
 
     It can be read, its validation is recorded, and the best checkpoint that
-    it speaks of is there and no worse than that validation.
-
-    Args:
-        folder: Work directory of the training.
-        schedule: Of the training.
-
-    Returns:
-        The checkpoint, or None if the training must start anew.
+    it speaks of is there and no worse than that validation. Without one the
+    training must start anew.
     """
     point = next(_usable_checkpoints(folder, schedule), None)
     return None if point is None else point[0]
@@ -164,16 +146,10 @@ def find_resume_point(folder: Path, schedule: Schedule) -> Path | None:
 def read_training(
     folder: Path, schedule: Schedule, choice: str
 ) -> Trained | None:
-    """Return the outcome of a training if it is complete.
+    """Return the outcome of a training, None if its end is not reached.
 
-    Args:
-        folder: Work directory of the training.
-        schedule: Of the training.
-        choice: ``'best'`` checkpoint on source validation, or ``'last'``.
-            Without validation the last one is taken either way.
-
-    Returns:
-        The outcome, or None if the last epoch or iteration is not done.
+    ``choice`` is the ``'best'`` checkpoint on source validation, or the
+    ``'last'``. Without validation the last one is taken either way.
     """
     point = next(_usable_checkpoints(folder, schedule), None)
     if point is None or _step(point[0]) != schedule.length:
@@ -187,12 +163,10 @@ def read_training(
 
 
 def prepare_resume(folder: Path, point: Path | None) -> None:
-    """Take away what the continued run would trip over.
+    """Take away what a run that continues from a checkpoint would trip over.
 
-    Args:
-        folder: Work directory of the training.
-        point: Checkpoint to continue from. Younger ones are deleted; with
-            None the whole attempt is moved to ``aborted-<n>``.
+    Younger checkpoints are deleted; without a point to continue from the
+    whole attempt is moved to ``aborted-<n>``.
     """
     if point is not None:
         for path in folder.glob('*.pth'):
@@ -222,10 +196,13 @@ def _usable_checkpoints(
     paths = folder.glob(f'{schedule.unit}_*.pth')
     for path in sorted(paths, key=_step, reverse=True):
         info, step = _runtime_info(path), _step(path)
-        if info is None or (
-            schedule.validates_at(step)
-            and not _has_best(
-                folder, info, validation.get(step), schedule.selects_by
+        if info is None:
+            continue
+        metrics = validation.get(step)
+        if schedule.validates_at(step) and (
+            metrics is None
+            or not _has_best(
+                folder, info, metrics.get(schedule.selects_by or '')
             )
         ):
             continue
@@ -233,16 +210,13 @@ def _usable_checkpoints(
 
 
 def _has_best(
-    folder: Path,
-    info: Mapping[str, Any],
-    metrics: Metrics | None,
-    selects_by: str | None,
+    folder: Path, info: Mapping[str, Any], reached: float | None
 ) -> bool:
-    """Whether the validation was recorded, and its best checkpoint saved."""
-    if metrics is None or selects_by is None or selects_by not in metrics:
-        return metrics is not None
+    """Whether the best checkpoint is there, and no worse than a validation."""
+    if reached is None:  # nothing is selected by
+        return True
     best, score = info.get('best_ckpt'), info.get('best_score')
-    if best is None or score is None or score < metrics[selects_by]:
+    if best is None or score is None or score < reached:
         return False
     return _runtime_info(folder / Path(best).name) is not None
 
@@ -267,7 +241,7 @@ def read_progress(log: Path) -> str:
     if not log.is_file():
         return 'starting'
     with open(log, 'rb') as file:
-        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        file.seek(max(0, log.stat().st_size - 32768))
         return describe_progress(file.read().decode(errors='replace'))
 
 
@@ -316,14 +290,8 @@ def read_ratios(folder: Path) -> History:
 def last_ratios(history: History, schedule: Schedule) -> dict[str, float]:
     """Average each discrepancy ratio over the steps of the last epoch.
 
-    Args:
-        history: What :func:`read_ratios` returned.
-        schedule: Of the training. Without epochs, the steps after the last
-            validation but one count.
-
-    Returns:
-        Mean by name, such as ``'semantic ratio video'``; 1 is balance.
-        Steps where a ratio is not finite are left out.
+    Without epochs, the steps after the last validation but one count. Steps
+    where a ratio is not finite are left out; 1 is balance.
 
     Example:
         >>> history = {'iteration': np.array([1., 2., 3., 4.]),

@@ -94,16 +94,10 @@ class CellFiles:
         """Return where a stage's process writes its output."""
         return self.folder / f'{slug(stage)}.log'
 
-    def open_stages(self) -> list[str]:
-        """Return the stages from the first incomplete one on."""
-        stages = list(self.cell.stages)
-        while stages and self.read(stages[0]) is not None:
-            stages.pop(0)
-        return stages
-
     def next_stage(self) -> str | None:
         """Return the first stage that is not complete."""
-        return next(iter(self.open_stages()), None)
+        stages = self.cell.stages
+        return next((s for s in stages if self.read(s) is None), None)
 
     def state(self) -> State:
         """Derive the state; a cell in work elsewhere counts as interrupted."""
@@ -130,6 +124,12 @@ class CellFiles:
             return ''
         text = path.read_text(encoding='utf-8', errors='replace')
         return text.strip().rpartition('\n')[2].strip()
+
+    def failure(self) -> tuple[str, Any, str]:
+        """Return stage, exit status and last words of the last failure."""
+        failure = self.read('failure') or {}
+        stage = str(failure.get('stage'))
+        return stage, failure.get('code'), self.last_words(stage)
 
     def write_failure(self, stage: str, code: int | str) -> None:
         """Remember that a stage's process failed."""

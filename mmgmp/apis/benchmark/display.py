@@ -99,11 +99,7 @@ def print_failures(cells: Iterable[CellFiles], console: Console) -> int:
     if failed:
         say(console, f'{len(failed)} cells FAILED:', 'bold red')
     for files in failed:
-        failure = files.read('failure') or {}
-        stage = str(failure.get('stage'))
-        say(
-            console,
-            f'  {files.cell.name}, {stage}: {failure.get("code")}\n'
-            f'    {files.last_words(stage)}\n    log: {failure.get("log")}',
-        )
+        stage, code, words = files.failure()
+        where = f'  {files.cell.name}, {stage}: {code}\n    {words}\n'
+        say(console, f'{where}    log: {files.log(stage)}')
     return len(failed)

@@ -75,10 +75,6 @@ def _text(settings: Mapping[str, Any]) -> str:
 
 def _failure(files: CellFiles) -> str:
     """Say where a cell failed, with which settings, and its last words."""
-    failure = files.read('failure') or {}
-    stage = str(failure.get('stage'))
+    stage, code, words = files.failure()
     settings = _text(files.cell.overrides) or 'those of the config'
-    return (
-        f'{stage} ended with {failure.get("code")}: '
-        f'{files.last_words(stage)} (settings: {settings})'
-    )
+    return f'{stage} ended with {code}: {words} (settings: {settings})'
