@@ -90,6 +90,24 @@ def mapping(key: str, value: Any) -> dict[str, Any]:
     return {str(name): item for name, item in value.items()}
 
 
+def scalar(key: str, value: Any) -> str:
+    """Return a word or number as text, None as an empty one."""
+    text = '' if value is None else str(value)
+    is_word = value is None or isinstance(value, (str, int, float))
+    rule = 'be a word or number that can be printed'
+    demand(is_word and text.isprintable(), key, rule, value)
+    return text
+
+
+def texts(key: str, value: Any) -> tuple[str, ...]:
+    """Return a list of different names."""
+    items = value if isinstance(value, (list, tuple)) else [None]
+    names = [str(n) for n in items if isinstance(n, (str, int, float))]
+    is_met = len(set(names)) == len(items)
+    demand(is_met, key, 'be a list of different names', value)
+    return tuple(names)
+
+
 def choice(*known: Any) -> Reader:
     """Return a reader of one of some values."""
     return lambda key, value: check_choice(key, value, known)

@@ -6,12 +6,7 @@ from mmgmp.apis.benchmark.plan import Plan, load_plan
 from mmgmp.apis.benchmark.processes import Launch
 from mmgmp.apis.benchmark.results import collect_results
 from mmgmp.apis.benchmark.runner import BenchmarkRunner, list_cells
-from mmgmp.apis.report import (
-    Results,
-    paired_difference,
-    tables,
-    write_report,
-)
+from mmgmp.apis.report import Results, paired_difference, tables, write_report
 
 __all__ = [
     'BenchmarkRunner',

@@ -17,8 +17,10 @@ from mmgmp.utils.file_names import check_length, slug
 
 TRAIN = 'train'
 TEST = 'test'
-#: Best source-validation accuracy of a trained cell, None before that.
+#: Source-validation accuracy of a trained cell, None before that.
 Validation = Callable[['Cell'], 'float | None']
+#: Method, modality set and target.
+Group = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class Cell:
     role: str = 'run'
 
     @property
-    def group(self) -> tuple[str, str, str]:
-        """Method, modality set and target."""
+    def group(self) -> Group:
+        """Cells that differ in settings and seeds only."""
         return self.method, self.modalities, self.target
 
     @property
@@ -98,10 +100,7 @@ def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
     return cells
 
 
-_Group = tuple[str, str, str]
-
-
-def _runs(plan: Plan, group: _Group) -> Iterator[Cell]:
+def _runs(plan: Plan, group: Group) -> Iterator[Cell]:
     for seed in plan.seeds:
         yield _cell(plan, group, seed)
     swept: list[dict[str, Any]] = []
@@ -117,7 +116,7 @@ def _runs(plan: Plan, group: _Group) -> Iterator[Cell]:
 
 
 def _searched(
-    plan: Plan, group: _Group, validation: Validation
+    plan: Plan, group: Group, validation: Validation
 ) -> Iterator[Cell]:
     """The trials; when all are trained, the chosen one and its reruns."""
     search, first = plan.search, plan.seeds[0]
@@ -152,7 +151,7 @@ def _searched(
 
 def _cell(
     plan: Plan,
-    group: _Group,
+    group: Group,
     seed: int,
     label: str = '',
     settings: Mapping[str, Any] | None = None,

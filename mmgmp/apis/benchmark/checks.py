@@ -30,11 +30,11 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
             'or fetch them first (data_prep/README.md names the steps):\n  '
             + '\n  '.join(missing)
         )
-    names = [f.cell.name for f, state in states if state is State.INTERRUPTED]
-    if names and not resume:
+    begun = [f.cell.name for f, state in states if state is State.INTERRUPTED]
+    if begun and not resume:
         raise RuntimeError(
-            f'{len(names)} cells were interrupted or are in work elsewhere '
-            f'({", ".join(names[:5])}); add --resume to continue them'
+            f'{len(begun)} cells were interrupted or are in work elsewhere '
+            f'({", ".join(begun[:5])}); add --resume to continue them'
         )
 
 
@@ -114,8 +114,7 @@ def _named_files(config: dict[str, Any]) -> Iterator[str]:
         for name in [names] if isinstance(names, str) else names:
             yield str(Path(dataset.get('data_root') or '', name))
     yield from _weights(config.get('model'))
-    if config.get('load_from'):
-        yield str(config['load_from'])
+    yield from filter(None, [config.get('load_from')])
 
 
 def _weights(model: Any) -> Iterator[str]:

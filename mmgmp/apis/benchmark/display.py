@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import product
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -75,12 +76,9 @@ def progress_table(runner: BenchmarkRunner) -> RenderableType:
     table = Table(title=Text(title))
     for heading in ('', *plan.targets):
         table.add_column(Text(heading))
-    for method in plan.methods:
-        for modalities in plan.modalities:
-            table.add_row(
-                Text(f'{method} {modalities}'.strip()),
-                *(marks[method, modalities, t] for t in plan.targets),
-            )
+    for method, modalities in product(plan.methods, plan.modalities):
+        row = [marks[method, modalities, target] for target in plan.targets]
+        table.add_row(Text(f'{method} {modalities}'.strip()), *row)
     lines: list[RenderableType] = [table]
     for name, job in runner.jobs.items():
         minutes = (time.monotonic() - job.started) / 60

@@ -22,6 +22,8 @@ from mmgmp.utils.typed_values import (
     optional,
     read_as,
     read_keys,
+    scalar,
+    texts,
 )
 
 # Stages and files that the runner itself names in the folder of a cell.
@@ -29,14 +31,12 @@ _RESERVED = ('cell', 'failure', 'test', 'train', 'val')
 
 
 def _config(place: str, value: Any) -> str:
-    text = values.scalar(place, value)
-    is_code = Path(text).suffix not in ('.yml', '.yaml')
+    demand(isinstance(value, str), place, 'be the path of a config', value)
     rule = 'name a Python or JSON config'
-    advice = (
-        'MMEngine runs what a YAML config names, though it looks like data'
-    )
+    advice = 'MMEngine runs what a YAML config names'
+    is_code = Path(value).suffix not in ('.yml', '.yaml')
     demand(is_code, place, rule, value, advice)
-    return text
+    return scalar(place, value)
 
 
 def _overrides(place: str, value: Any) -> Overrides:
@@ -65,7 +65,7 @@ class Method:
         metadata=key(values.sweep, [])
     )
     compare_to: tuple[str, ...] | None = field(
-        metadata=key(optional(values.texts), None)
+        metadata=key(optional(texts), None)
     )
 
 
@@ -102,7 +102,7 @@ def _methods(place: str, value: Any) -> dict[str, Method]:
         is_report = slug(name).lower().startswith('report.')
         rule = 'not be named as the report is'
         demand(not is_report, place, rule, name, 'rename it')
-        raw = {'config': item} if isinstance(item, str) else item
+        raw = item if isinstance(item, Mapping) else {'config': item}
         methods[name] = read_as(Method)(f'{place}.{name}', raw)
     return methods
 
@@ -116,7 +116,7 @@ def _axis(config_key: str) -> Reader:
 
     def read(place: str, value: Any) -> dict[str, Overrides]:
         if isinstance(value, (list, tuple)):
-            value = {name: name for name in values.texts(place, value)}
+            value = {name: name for name in texts(place, value)}
         is_axis = isinstance(value, Mapping) and bool(value)
         demand(is_axis, place, 'be a list of names or a mapping', value)
         return {
@@ -139,7 +139,7 @@ def _axis_item(axis: str, name: str, item: Any, config_key: str) -> Overrides:
     example = 'for example {overrides: {protocol.missing: [audio]}}'
     demand(bool(config_key), place, 'hold overrides', item, example)
     is_list = isinstance(item, (list, tuple))
-    read = values.texts if is_list else values.scalar
+    read = texts if is_list else scalar
     return flatten({config_key: read(place, item)})
 
 
@@ -204,11 +204,11 @@ class Plan:
         metadata=key(_evaluations, {})
     )
     metrics: Mapping[str, str] = field(metadata=key(_metrics, {}))
-    compare_to: tuple[str, ...] = field(metadata=key(values.texts, []))
+    compare_to: tuple[str, ...] = field(metadata=key(texts, []))
     published: Mapping[str, Any] = field(metadata=key(mapping, {}))
     checkpoint: str = field(metadata=key(choice('best', 'last'), 'best'))
     keep: str = field(metadata=key(choice('best', 'all'), 'best'))
-    work_dir: Path = field(metadata=key(values.scalar, ''))
+    work_dir: Path = field(metadata=key(scalar, ''))
     amp: bool = False
 
     def config_key(self, parameter: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.config import Config
 
 from mmgmp.utils.text_files import read_yaml
+from mmgmp.utils.typed_values import demand, mapping
 
 _DATA = ('.yml', '.yaml', '.json')
 
@@ -39,26 +40,18 @@ def _read_data(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
         )
     if path.resolve() in [child.resolve() for child in children]:
         raise ValueError(f'{path} inherits from itself; correct its _base_')
-    own = read_yaml(path)
-    if not isinstance(own, Mapping):
-        raise ValueError(
-            f'{path} must be a mapping of keys, got {type(own).__name__}; see '
-            'docs/benchmark.md'
-        )
+    own = mapping(str(path), read_yaml(path))
     bases = own.get('_base_', [])
     bases = bases if isinstance(bases, list) else [bases]
-    if not all(isinstance(base, str) for base in bases):
-        raise ValueError(
-            f'_base_ of {path} must be a path or a list of them, got {bases!r}'
-        )
+    are_paths = all(isinstance(base, str) for base in bases)
+    place, rule = f'_base_ of {path}', 'be a path or a list of them'
+    demand(are_paths, place, rule, bases)
     merged: dict[str, Any] = {}
     for base in bases:
         found = _read_data(path.parent / base, (*children, path))
-        if twice := sorted(map(str, set(found) & set(merged))):
-            raise ValueError(
-                f'_base_ of {path} must be files with different keys, got '
-                f'{twice} in several; set them in one'
-            )
+        twice = sorted(set(found) & set(merged))
+        rule = f'be files with different keys, not with {twice} in several'
+        demand(not twice, place, rule, bases, 'set them in one')
         merged.update(found)
     return _merge(merged, {k: v for k, v in own.items() if k != '_base_'})
 

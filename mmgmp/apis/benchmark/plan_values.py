@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmgmp.utils.file_names import check_name
-from mmgmp.utils.typed_values import Reader, demand, mapping
+from mmgmp.utils.typed_values import Reader, demand, mapping, scalar
 
 #: More runs than any plan has; a mutilated number may ask for billions.
 _MOST = 10_000
@@ -26,15 +26,6 @@ def count(least: int) -> Reader:
     return read
 
 
-def scalar(key: str, value: Any) -> str:
-    """Return a word or number as text, None as an empty one."""
-    text = '' if value is None else str(value)
-    is_word = value is None or isinstance(value, (str, int, float))
-    rule = 'be a word or number that can be printed'
-    demand(is_word and text.isprintable(), key, rule, value)
-    return text
-
-
 def shown(key: str, value: Any) -> str:
     """Return a text of one line that no file is named after."""
     return check_name(key, scalar(key, value), is_file=False)
@@ -46,15 +37,6 @@ def words(key: str, value: Any) -> dict[str, str]:
         shown(key, name): scalar(f'{key}.{name}', word)
         for name, word in mapping(key, value).items()
     }
-
-
-def texts(key: str, value: Any) -> tuple[str, ...]:
-    """Return a list of different names."""
-    items = value if isinstance(value, (list, tuple)) else [None]
-    names = [str(n) for n in items if isinstance(n, (str, int, float))]
-    is_met = len(set(names)) == len(items)
-    demand(is_met, key, 'be a list of different names', value)
-    return tuple(names)
 
 
 def seeds(key: str, value: Any) -> tuple[int, ...]:

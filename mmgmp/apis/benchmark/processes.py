@@ -22,6 +22,8 @@ from mmgmp.apis.benchmark.cell_state import read_json, write_json
 
 _JOB_FILE = 'job.json'
 _DAY = 24 * 60
+#: Shell script that runs its arguments and adds their output to a file.
+_LOGGED = 'exec "$@" >> "$0" 2>&1 < /dev/null'
 
 
 @dataclass(frozen=True)
@@ -121,24 +123,28 @@ def start_process(
     """Start a command; its output is added to a log in the cell's folder."""
     if launch.cluster is None:
         with open(log, 'ab') as file:
-            streams = _streams(file, environment)
             process = subprocess.Popen(
                 command,
-                **streams,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
                 pass_fds=[claim.fileno()],
                 start_new_session=True,
             )
         return LocalProcess(process)
-    folder = log.parent
-    executor = _submitit().AutoExecutor(
-        folder / '.jobs', cluster=launch.cluster
-    )
+    folder, cluster = log.parent, launch.cluster
+    executor = _submitit().AutoExecutor(folder / '.jobs', cluster=cluster)
     executor.update_parameters(
         **{'name': 'mmgmp', 'timeout_min': _DAY, **launch.parameters}
     )
-    where = (str(log.absolute()), os.getcwd())
-    job = executor.submit(_run, list(command), dict(environment), *where)
-    note = {'cluster': launch.cluster, 'job': str(job.job_id)}
+    # A function of ours would make each job import this package to find it.
+    variables = [f'{name}={value}' for name, value in environment.items()]
+    script = ['sh', '-c', _LOGGED, str(log.absolute()), *command]
+    job = executor.submit(
+        subprocess.call, ['env', *variables, *script], cwd=os.getcwd()
+    )
+    note = {'cluster': cluster, 'job': str(job.job_id)}
     write_json(folder / _JOB_FILE, note)
     return ClusterJob(job, folder)
 
@@ -150,23 +156,6 @@ def find_job(folder: Path) -> ClusterJob | None:
         return None
     job = _submitit().SlurmJob(folder / '.jobs', noted['job'])
     return ClusterJob(job, folder)
-
-
-def _run(
-    command: list[str], environment: dict[str, str], log: str, folder: str
-) -> int:
-    """Run a command within a job; return its exit status."""
-    with open(log, 'ab') as file:
-        streams = _streams(file, environment)
-        return subprocess.call(command, **streams, cwd=folder)
-
-
-def _streams(
-    file: IO[bytes], environment: Mapping[str, str]
-) -> dict[str, Any]:
-    variables = {**os.environ, **environment}
-    outputs = {'stdout': file, 'stderr': subprocess.STDOUT}
-    return {'stdin': subprocess.DEVNULL, **outputs, 'env': variables}
 
 
 def _submitit() -> Any:

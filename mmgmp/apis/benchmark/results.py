@@ -15,14 +15,11 @@ from mmgmp.apis.training_files import History, last_ratios, read_ratios
 
 
 def collect_results(plan: Plan, cells: Iterable[CellFiles]) -> Results:
-    """Read what the cells have measured.
+    """Read what the cells have measured so far.
 
     Args:
         plan: The plan.
         cells: Its cells.
-
-    Returns:
-        The results so far.
     """
     rows: list[dict[str, Any]] = []
     numbers: list[tuple[int, str, float]] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from mmgmp.apis.benchmark.cell_state import CellFiles, State
-from mmgmp.apis.benchmark.cells import TRAIN, Cell, plan_cells
+from mmgmp.apis.benchmark.cells import TRAIN, plan_cells
 from mmgmp.apis.benchmark.checks import check_cells
 from mmgmp.apis.benchmark.jobs import (
     Job,
@@ -225,11 +225,8 @@ def list_cells(plan: Plan) -> list[CellFiles]:
     Args:
         plan: The plan.
     """
-
-    def validation(cell: Cell) -> float | None:
-        return CellFiles(plan, cell).source_accuracy()
-
-    return [CellFiles(plan, cell) for cell in plan_cells(plan, validation)]
+    cells = plan_cells(plan, lambda c: CellFiles(plan, c).source_accuracy())
+    return [CellFiles(plan, cell) for cell in cells]
 
 
 def claim_cell(folder: Path) -> IO[str] | None:

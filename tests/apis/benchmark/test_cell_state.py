@@ -33,11 +33,6 @@ DAMAGE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr('mmgmp.apis.benchmark.runner._POLL_SECONDS', 0.02)
-
-
 @pytest.fixture(scope='module')
 def done(tmp_path_factory):
     """A finished plan of two cells, to be copied."""

@@ -19,11 +19,6 @@ from .toy import PLAN, calls, make_toy, toy_launch, toy_plan
 FORK = multiprocessing.get_context('fork')
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr('mmgmp.apis.benchmark.runner._POLL_SECONDS', 0.02)
-
-
 @pytest.fixture
 def toy(tmp_path):
     return make_toy(tmp_path / 'toy')
