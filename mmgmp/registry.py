@@ -39,6 +39,8 @@ from mmaction.registry import (
 )
 from mmengine.registry import Registry
 
+from mmgmp.utils.compat.private_names import add_registry_location
+
 __all__ = [
     'DATASETS',
     'DATA_SAMPLERS',
@@ -100,12 +102,10 @@ def add_location(registry: Registry, module: str) -> None:
         >>> from mmengine.registry import Registry
         >>> toys = Registry('toy', scope='mmaction', locations=[])
         >>> add_location(toys, 'mmgmp.version')
-        >>> toys._locations
-        ['mmgmp.version']
+        >>> toys.get('no_such_toy') is None  # the module is imported here
+        True
     """
-    if module not in registry._locations:
-        registry._locations.append(module)
-        registry._imported = False
+    add_registry_location(registry, module)
 
 
 for _room, _registries in _ROOMS.items():

@@ -33,6 +33,18 @@ NARROW = {
     'mmgmp.engine.optim.strategies': {'torch'},
 }
 SLOW_TO_IMPORT = {'librosa', 'matplotlib', 'sklearn'}
+# Private names of MMEngine's that would not be told from our own.
+UPSTREAM = {
+    '_accumulative_counts',
+    '_epoch',
+    '_inner_count',
+    '_iter',
+    '_load_from',
+    '_max_counts',
+    '_metainfo',
+    '_resume',
+}
+OF_TORCH = {'_BatchNorm', '_C'}
 SKIPPED = {'.venv', '.git', 'build', 'dist', 'work_dirs', '__pycache__'}
 
 
@@ -122,6 +134,38 @@ def unsafe_loads(source: str) -> list[int]:
     ]
 
 
+def private_names(source: str, kinds: tuple[type, ...]) -> set[str]:
+    """Private attributes that are written, or read, or both."""
+    tree = ast.walk(ast.parse(source))
+    found = {
+        n.attr
+        for n in tree
+        if isinstance(n, ast.Attribute) and isinstance(n.ctx, kinds)
+    }
+    return {n for n in found if n.startswith('_') and not n.endswith('__')}
+
+
+def defined_names(source: str) -> set[str]:
+    return {
+        node.name
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    } | private_names(source, (ast.Store,))
+
+
+def foreign_private_names(source: str, own: set[str]) -> list[str]:
+    """What only MMEngine or MMAction2 can have defined.
+
+    PyTorch's are left out: it publishes ``_foreach_*`` in no other way.
+    """
+    read = private_names(source, (ast.Load, ast.Store))
+    return sorted(
+        name
+        for name in (read - own) | (read & UPSTREAM)
+        if not name.startswith('_foreach_') and name not in OF_TORCH
+    )
+
+
 def test_every_room_is_on_the_map() -> None:
     rooms = {
         room_of(module_name(path))
@@ -156,6 +200,27 @@ def test_nothing_slow_is_imported_with_a_module() -> None:
         if (found := slow_imports(path.read_text('utf-8')))
     }
     assert slow == {}
+
+
+def test_private_names_of_others_are_in_one_file() -> None:
+    sources = {
+        module_name(path): path.read_text('utf-8')
+        for path in package_files()
+        if 'compat' not in path.parts
+    }
+    own = set().union(*map(defined_names, sources.values())) - UPSTREAM
+    found = {
+        module: names
+        for module, source in sources.items()
+        if (names := foreign_private_names(source, own))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize('source', ['a._b', 'a._iter = 1', 'a._iter += 1'])
+def test_private_names_of_others_are_found(source: str) -> None:
+    assert foreign_private_names(source, {'_iter'}) != []
+    assert foreign_private_names('self._b', {'_b'}) == []
 
 
 @pytest.mark.parametrize('rule', [star_imports, unsafe_loads])

@@ -17,6 +17,7 @@ from pathlib import Path
 import mmaction
 
 import mmgmp  # noqa: F401 (imported for its repairs and registrations)
+from mmgmp.utils.checks import choice_text
 
 TOOLS = Path(mmaction.__file__).parent / '.mim' / 'tools'
 
@@ -33,8 +34,7 @@ def main(arguments: list[str]) -> None:
         return
     if name not in scripts:
         sys.exit(
-            f'SCRIPT must be one of {scripts}, got {name!r}; '
-            'run tools/stock.py --help'
+            choice_text('SCRIPT', name, scripts, 'run tools/stock.py --help')
         )
     sys.argv = arguments
     runpy.run_path(str(TOOLS / name), run_name='__main__')

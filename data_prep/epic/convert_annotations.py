@@ -16,6 +16,7 @@ from typing import Any
 from official_splits import read_rows, seconds
 
 from mmgmp.utils import draft_files
+from mmgmp.utils.checks import choice_text
 
 # Each domain is one kitchen, that is one participant.
 PARTICIPANTS = {'D1': 'P08', 'D2': 'P01', 'D3': 'P22'}
@@ -206,11 +207,12 @@ def convert(
         annotations are incomplete.
     """
     problems = [
-        f'{path}: domain must be one of {list(PARTICIPANTS)}, got '
-        f'{path.name.split("_")[0]!r}; move this file elsewhere'
+        choice_text(
+            f'{path}: domain', domain, PARTICIPANTS, 'move this file elsewhere'
+        )
         for split in SPLITS
         for path in sorted(splits_dir.glob(f'D[0-9]*_{split}.pkl'))
-        if path.name.split('_')[0] not in PARTICIPANTS
+        if (domain := path.name.split('_')[0]) not in PARTICIPANTS
     ]
     seen: dict[int, str] = {}
     annotations = {}

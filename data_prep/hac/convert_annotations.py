@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgmp.utils import draft_files
+from mmgmp.utils.checks import choice_text
 from mmgmp.utils.text_files import read_text
 
 DOMAINS = ('human', 'animal', 'cartoon')
@@ -156,8 +157,9 @@ def convert(
         annotations are incomplete.
     """
     problems = [
-        f'{path}: domain must be one of {DOMAINS}, got {domain!r}; move this '
-        'file elsewhere'
+        choice_text(
+            f'{path}: domain', domain, DOMAINS, 'move this file elsewhere'
+        )
         for split in SPLITS
         for path in sorted(splits_dir.glob(f'HAC_{split}_only_*.csv'))
         if (domain := path.stem.split('_only_')[1]) not in DOMAINS

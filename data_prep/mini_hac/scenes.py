@@ -1,52 +1,42 @@
-"""Synthetic video: the class is a motion, the domain is how it looks.
+"""Synthetic video: the class is a silhouette in motion, the domain a style.
 
-One elongated object with six properties (two coordinates, size, aspect,
-angle, brightness). Every property is ``A * sin(phase)``. A class makes the
-phase of its own property run, all others stand still, so a single frame of
-the object has the same distribution whatever the class. Two classes move two
-properties together, the circle and the hinge; a frame of theirs differs from
-the others only in how position and angle go together.
+One object with six properties (two coordinates, size, aspect, angle,
+brightness). Every property is ``A * sin(phase)``. A class makes the phase of
+its own property run, all others stand still, so that both the outline and
+the motion of the object tell the class: a circle and a hinge move two
+properties together.
 
-Behind the object most clips show the prop of their class, as a bed goes with
-sleeping. Motion alone takes a network from scratch far longer to learn than
-a trial run lasts; the prop is quickly learned, and is not always there.
+A domain is everything else that is seen: palette, background, what the
+object is made of, its edge, what stands before it, and the camera.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from silhouettes import CLASSES, Silhouette
 
 # Class number to the property that it moves.
 MOTIONS = ('size', 'light', 'y', 'aspect', 'x', 'circle', 'hinge')
 _AMPLITUDES = {
-    'x': (0.40, 0.55),
-    'y': (0.40, 0.55),
-    'size': (0.45, 0.60),
-    'aspect': (0.50, 0.70),
-    'angle': (1.20, 1.60),
+    'x': (0.30, 0.45),
+    'y': (0.30, 0.45),
+    'size': (0.30, 0.45),
+    'aspect': (0.25, 0.40),
+    'angle': (1.00, 1.40),
     'light': (1.0, 1.0),
 }
-
-
-# Share of the clips that show the prop of their class.
-PROP_SHARE = 0.8
-# Class number to the boxes of its prop: centre, half width and half height,
-# in half images.
-_PROPS: tuple[tuple[tuple[float, float, float, float], ...], ...] = (
-    ((0.0, 0.62, 0.80, 0.16),),  # a bed
-    ((0.45, -0.50, 0.38, 0.28),),  # a screen
-    ((-0.50, 0.55, 0.16, 0.16), (0.50, 0.55, 0.16, 0.16)),  # two bowls
-    ((-0.65, 0.0, 0.10, 0.45),),  # a tall glass
-    tuple((0.0, y, 1.0, 0.05) for y in (0.35, 0.60, 0.85)),  # water
-    tuple((x, -0.60, 0.14, 0.14) for x in (-0.6, 0.0, 0.6)),  # marks
-    (  # a door frame
-        (0.55, 0.05, 0.05, 0.75),
-        (0.95, 0.05, 0.05, 0.75),
-        (0.75, -0.70, 0.25, 0.05),
-    ),
-)
+# Properties that stand still stay closer to their middle than moving ones.
+_STILL = {
+    'x': 0.6,
+    'y': 0.6,
+    'size': 0.3,
+    'aspect': 0.3,
+    'angle': 0.3,
+    'light': 0.4,
+}
 
 
 @dataclass(frozen=True)
@@ -54,39 +44,61 @@ class Look:
     """How one domain looks.
 
     Args:
-        palette: Background and object colours, RGB 0-255.
-        texture: ``'clouds'``, ``'stripes'`` or ``'dots'``.
-        exponent: Outline of the object: 1 diamond, 2 ellipse, 6 box.
+        backgrounds: Background colours, RGB 0-255; a clip has one of them.
+        bodies: Object colours.
+        texture: ``'clouds'``, ``'stripes'``, ``'dots'``, ``'checks'`` or
+            ``'plain'``.
+        strength: Amplitude of the texture, in grey levels.
+        body_texture: Amplitude of stripes on the object.
+        shading: How much darker the object's lower side is, 0 to 1.
         softness: Width of the object's edge, in object radii.
-        outline: Whether a dark line runs around the object.
+        wobble: Depth of irregular notches in the outline, in object radii.
+        outline: Darkness of a line around the object, 0 (none) to 1.
+        blades: Share of the picture that stands before the object.
+        size: Limits of the object's radius, in half images.
         noise: Deviation of the camera noise, in grey levels.
         shake: Deviation of the camera's position per frame, in half images.
         hold: Frames for which a drawing stands still (cartoons are drawn
             "on twos").
     """
 
-    palette: tuple[tuple[int, int, int], ...]
+    backgrounds: tuple[tuple[int, int, int], ...]
+    bodies: tuple[tuple[int, int, int], ...]
     texture: str
-    exponent: float
+    strength: float
+    body_texture: float
+    shading: float
     softness: float
-    outline: bool
+    wobble: float
+    outline: float
+    blades: float
+    size: tuple[float, float]
     noise: float
     shake: float
     hold: int
 
 
-LOOKS = {
+LOOKS: Mapping[str, Look] = {
     'human': Look(
-        ((92, 74, 60), (128, 122, 112), (70, 82, 96), (208, 180, 152)),
-        'clouds', 2.0, 0.12, False, 4.5, 0.005, 1,
+        backgrounds=((92, 74, 60), (112, 104, 96), (70, 82, 96)),
+        bodies=((208, 180, 152), (190, 150, 120), (200, 200, 205)),
+        texture='clouds', strength=14, body_texture=0, shading=0.2,
+        softness=0.14, wobble=0.02, outline=0, blades=0, size=(0.5, 0.64),
+        noise=4.5, shake=0.005, hold=1,
     ),
     'animal': Look(
-        ((58, 92, 48), (112, 118, 62), (88, 70, 40), (206, 186, 120)),
-        'stripes', 1.3, 0.25, False, 8.0, 0.009, 1,
+        backgrounds=((124, 152, 104), (160, 162, 108), (148, 132, 94)),
+        bodies=((56, 42, 30), (70, 52, 26), (42, 48, 36)),
+        texture='stripes', strength=16, body_texture=10, shading=0.1,
+        softness=0.18, wobble=0.07, outline=0, blades=0.05,
+        size=(0.48, 0.62), noise=6.0, shake=0.008, hold=1,
     ),
     'cartoon': Look(
-        ((120, 200, 250), (250, 210, 90), (240, 140, 190), (250, 250, 245)),
-        'dots', 6.0, 0.04, True, 1.0, 0.0, 2,
+        backgrounds=((120, 200, 250), (250, 210, 90), (240, 150, 200)),
+        bodies=((250, 250, 245), (220, 60, 50), (60, 140, 70)),
+        texture='dots', strength=24, body_texture=0, shading=0,
+        softness=0.06, wobble=0, outline=0.5, blades=0, size=(0.54, 0.70),
+        noise=1.0, shake=0.0, hold=2,
     ),
 }  # fmt: skip
 
@@ -99,7 +111,7 @@ def render_frames(
     size: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Draw one clip.
+    """Draw one clip of a domain and class.
 
     Args:
         domain: Key of :data:`LOOKS`.
@@ -117,23 +129,49 @@ def render_frames(
         >>> render_frames('human', 4, 8, 24, 16, rng).shape
         (8, 16, 16, 3)
     """
-    look = LOOKS[domain]
-    seconds = np.arange(num_frames) // look.hold * look.hold / fps
-    state = _states(MOTIONS[label], seconds, rng)
-    shake = np.cumsum(rng.normal(0, look.shake, (num_frames, 2)), axis=0)
+    seconds = np.arange(num_frames) / fps
+    silhouette = CLASSES[label][1]
+    return draw(LOOKS[domain], silhouette, MOTIONS[label], seconds, size, rng)
+
+
+def draw(
+    look: Look,
+    silhouette: Silhouette,
+    motion: str,
+    seconds: np.ndarray,
+    size: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw one clip of any look, silhouette and motion.
+
+    Args:
+        look: How it looks.
+        silhouette: Outline of the object.
+        motion: One of :data:`MOTIONS`.
+        seconds: Time of each frame, ``(T,)``.
+        size: Height and width in pixels.
+        rng: Source of everything random.
+
+    Returns:
+        uint8 RGB of shape ``(T, size, size, 3)``.
+    """
+    held = seconds[np.arange(len(seconds)) // look.hold * look.hold]
+    state = _states(motion, held, rng)
+    shake = np.cumsum(rng.normal(0, look.shake, (len(held), 2)), axis=0)
     shake -= shake.mean(axis=0)
     axis = (np.arange(size, dtype=np.float32) + 0.5) / size * 2 - 1
-    radius = _radius(look, state, shake, axis, rng)
+    x, y = _object_axes(look, state, shake, axis, rng)
+    radius = silhouette(x, y) + _notches(look, x, y, rng)
     cover = 1 / (1 + np.exp(np.clip((radius - 1) * 4 / look.softness, -9, 9)))
-    background, body = _colours(look, rng)
-    canvas = _texture(look, background, axis, rng)
-    canvas = _add_prop(_PROPS[label], background, canvas, axis, rng)[None]
-    gain = (0.68 + 0.32 * state['light']).astype(np.float32)
-    paint = background + gain[:, None] * (body - background)
-    paint = paint[:, None, None].astype(np.float32)
+    background = _pick(look.backgrounds, rng)
+    canvas = _texture(look, background, axis, rng)[None]
+    paint = _body(look, background, state, x, y, rng)
     frames = canvas + cover[..., None] * (paint - canvas)
     if look.outline:
-        frames *= (1 - 0.9 * np.exp(-(((radius - 1) / 0.1) ** 2)))[..., None]
+        line = np.exp(-(((radius - 1) / 0.12) ** 2))
+        frames *= (1 - 0.9 * look.outline * line)[..., None]
+    if look.blades:
+        _stand_before(frames, look, background, axis, rng)
     frames += _noise(look.noise, frames.shape, rng)
     return np.clip(frames, 0, 255).astype(np.uint8)
 
@@ -143,7 +181,7 @@ def _states(
 ) -> dict[str, np.ndarray]:
     """Course of the six properties of the object, each of shape ``(T,)``."""
     rate = (
-        rng.uniform(2.5, 4.0) if motion == 'light' else rng.uniform(0.8, 1.4)
+        rng.uniform(2.0, 3.0) if motion == 'light' else rng.uniform(0.8, 1.4)
     )
     running = 2 * np.pi * rate * rng.choice([-1, 1]) * seconds
     moved = {'circle': ('x', 'y'), 'hinge': ('angle',)}.get(motion, (motion,))
@@ -153,10 +191,11 @@ def _states(
         amplitude['y'], phase['y'] = amplitude['x'], phase['x'] + np.pi / 2
     state = {
         name: amplitude[name]
+        * (1 if name in moved else _STILL[name])
         * np.sin(phase[name] + (running if name in moved else 0 * running))
         for name in _AMPLITUDES
     }
-    middle = rng.uniform(0, np.pi)
+    middle = rng.uniform(-0.4, 0.4)
     if motion == 'hinge':  # swings about its end, not about its middle
         swing = middle + state['angle']
         state['x'] = 0.6 * state['x'] + 0.3 * np.cos(swing)
@@ -165,16 +204,17 @@ def _states(
     return state
 
 
-def _radius(
+def _object_axes(
     look: Look,
     state: dict[str, np.ndarray],
     shake: np.ndarray,
     axis: np.ndarray,
     rng: np.random.Generator,
-) -> np.ndarray:
-    """Distance of each pixel in object radii: 1 is the outline."""
-    length = rng.uniform(0.30, 0.40) * np.exp(state['size'] + state['aspect'])
-    width = rng.uniform(0.18, 0.24) * np.exp(state['size'] - state['aspect'])
+) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates of each pixel in object radii, two of ``(T, S, S)``."""
+    base = rng.uniform(*look.size)
+    length = base * np.exp(state['size'] + state['aspect'])
+    width = base * np.exp(state['size'] - state['aspect'])
     cos, sin = np.cos(state['angle']), np.sin(state['angle'])
 
     def columns(values: np.ndarray) -> np.ndarray:
@@ -182,22 +222,43 @@ def _radius(
 
     dx = axis[None, None, :] - columns(state['x'] + shake[:, 0])
     dy = axis[None, :, None] - columns(state['y'] + shake[:, 1])
-    along = np.abs(dx * columns(cos / length) + dy * columns(sin / length))
-    across = np.abs(dy * columns(cos / width) - dx * columns(sin / width))
-    power = np.float32(look.exponent)
-    along, across = np.minimum(along, 9), np.minimum(across, 9)
-    return (along**power + across**power) ** (1 / power)
+    along = dx * columns(cos / length) + dy * columns(sin / length)
+    across = dy * columns(cos / width) - dx * columns(sin / width)
+    return np.clip(along, -9, 9), np.clip(across, -9, 9)
 
 
-def _colours(
-    look: Look, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Background and object colour, clearly different in brightness."""
-    palette = np.array(look.palette, np.float32)
-    background = palette[rng.integers(3)] + rng.normal(0, 10, 3)
-    is_light = background.mean() > 120
-    body = background * 0.25 if is_light else palette[3]
-    return background, body + rng.normal(0, 12, 3)
+def _notches(
+    look: Look, x: np.ndarray, y: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """What an uneven outline adds to the radius."""
+    phase = rng.uniform(0, 2 * np.pi, 2).astype(np.float32)
+    wave = np.sin(7 * x + phase[0]) * np.sin(7 * y + phase[1])
+    return np.float32(look.wobble) * wave
+
+
+def _pick(
+    colours: tuple[tuple[int, int, int], ...], rng: np.random.Generator
+) -> np.ndarray:
+    colour = np.array(colours[rng.integers(len(colours))], np.float32)
+    return colour + rng.normal(0, 10, 3).astype(np.float32)
+
+
+def _body(
+    look: Look,
+    background: np.ndarray,
+    state: dict[str, np.ndarray],
+    x: np.ndarray,
+    y: np.ndarray,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Colours of the object, ``(T, S, S, 3)``."""
+    body = _pick(look.bodies, rng)
+    gain = (0.68 + 0.32 * state['light']).astype(np.float32)
+    paint = background + gain[:, None] * (body - background)
+    paint = paint[:, None, None, :]
+    shade = 1 - look.shading * np.clip(y + 0.5, 0, 1)
+    coat = look.body_texture * np.sin(11 * x + rng.uniform(0, 6))
+    return paint * shade[..., None] + coat[..., None].astype(np.float32)
 
 
 def _texture(
@@ -209,47 +270,43 @@ def _texture(
     """Background image of shape ``(size, size, 3)``."""
     x, y = axis[None, :], axis[:, None]
     turn = rng.uniform(0, np.pi)
-    phase = rng.uniform(0, 2 * np.pi, 8)
+    phase = rng.uniform(0, 2 * np.pi, 4)
     if look.texture == 'clouds':
         waves = rng.normal(0, 2.5, (4, 2))
-        field = sum(
-            np.sin(a * x + b * y + p)
-            for (a, b), p in zip(waves, phase, strict=False)
+        field = (
+            sum(
+                np.sin(a * x + b * y + p)
+                for (a, b), p in zip(waves, phase, strict=True)
+            )
+            / 1.5
         )
-        strength = 9.0
     elif look.texture == 'stripes':
         along = x * np.cos(turn) + y * np.sin(turn)
         field = np.sin(14 * along + 2 * np.sin(5 * y + phase[0]) + phase[1])
-        strength = 18.0
-    else:
+    elif look.texture == 'dots':
         field = np.sin(9 * x + phase[0]) * np.sin(9 * y + phase[1]) > 0.6
-        strength = 30.0
+    elif look.texture == 'checks':
+        side = rng.uniform(4, 9)
+        field = np.sign(np.sin(side * x + phase[0]) * np.sin(side * y))
+    else:
+        field = np.zeros((len(axis), len(axis)))
     tint = rng.uniform(0.6, 1.0, 3)
-    image = background + strength * np.asarray(field)[..., None] * tint
+    image = background + look.strength * np.asarray(field)[..., None] * tint
     return image.astype(np.float32)
 
 
-def _add_prop(
-    boxes: tuple[tuple[float, float, float, float], ...],
+def _stand_before(
+    frames: np.ndarray,
+    look: Look,
     background: np.ndarray,
-    canvas: np.ndarray,
     axis: np.ndarray,
     rng: np.random.Generator,
-) -> np.ndarray:
-    """Background image with the prop, mirrored, moved and scaled, or not."""
-    shown = rng.random() < PROP_SHARE
-    side = rng.choice([-1, 1])
-    scale = rng.uniform(0.8, 1.2)
-    right, down = rng.uniform(-0.15, 0.15, 2)
-    contrast = rng.uniform(35, 70) * (1 if background.mean() < 128 else -1)
-    colour = background + contrast + rng.normal(0, 10, 3)
-    if not shown:
-        return canvas
-    for x, y, width, height in boxes:
-        columns = np.abs(axis - side * (x + right)) < width * scale
-        rows = np.abs(axis - y - down) < height * scale
-        canvas[np.ix_(rows, columns)] = colour
-    return canvas
+) -> None:
+    """Cover part of every frame by blades of grass, in place."""
+    lean, phase = rng.uniform(-0.5, 0.5), rng.uniform(0, 2 * np.pi)
+    wave = np.sin(11 * (axis[None, :] + lean * axis[:, None]) + phase)
+    hidden = wave > np.cos(np.pi * look.blades)
+    frames[:, hidden] = background * rng.uniform(0.6, 1.3)
 
 
 def _noise(

@@ -6,15 +6,14 @@ noise of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.signal import butter, fftconvolve, sosfilt
 
 SAMPLE_RATE = 16000
-# Share of clips in which the action is not heard, as in recorded video.
-UNHEARD = 0.05
+Pattern = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,8 @@ class Room:
         noise_slope: Background noise: 0 white, 1 pink, 2 brown.
         reverberation: Time to decay by 60 dB, in seconds.
         drive: Strength of the distortion; 0 is none.
+        unheard: Share of clips in which the action is not heard, as in
+            recorded video.
     """
 
     pitch: float
@@ -36,25 +37,26 @@ class Room:
     noise_slope: float
     reverberation: float
     drive: float
+    unheard: float = 0.3
 
 
-ROOMS = {
-    'human': Room(1.0, (60, 7500), (3, 15), 0.8, 0.15, 0.0),
-    'animal': Room(1.5, (120, 5500), (3, 15), 1.3, 0.4, 0.5),
-    'cartoon': Room(2.1, (200, 7800), (3, 15), 0.5, 0.08, 1.2),
+ROOMS: Mapping[str, Room] = {
+    'human': Room(1.0, (60, 7500), (-13, 2), 0.8, 0.15, 0.0),
+    'animal': Room(2.4, (120, 5500), (-13, 2), 1.3, 0.5, 0.6),
+    'cartoon': Room(1.35, (350, 7800), (-13, 2), 0.2, 0.08, 1.8),
 }
 
 
-def _phase(frequency: np.ndarray) -> np.ndarray:
+def phase_of(frequency: np.ndarray) -> np.ndarray:
     return 2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE
 
 
-def _saw(cycles: np.ndarray) -> np.ndarray:
+def saw(cycles: np.ndarray) -> np.ndarray:
     """Position within the cycle, 0 to 1."""
     return cycles % 1.0
 
 
-def _band_noise(
+def band_noise(
     rng: np.random.Generator, length: int, low: float, high: float
 ) -> np.ndarray:
     edges = (low, min(high, 0.48 * SAMPLE_RATE))
@@ -66,9 +68,9 @@ def _band_noise(
 def _breath(
     t: np.ndarray, pitch: float, rng: np.random.Generator
 ) -> np.ndarray:
-    noise = _band_noise(rng, len(t), 250 * pitch, 900 * pitch)
+    noise = band_noise(rng, len(t), 250 * pitch, 900 * pitch)
     rate, phase = rng.uniform(0.9, 1.3), rng.uniform()
-    return noise * np.sin(np.pi * _saw(rate * t + phase)) ** 2
+    return noise * np.sin(np.pi * saw(rate * t + phase)) ** 2
 
 
 def _notes(
@@ -76,21 +78,21 @@ def _notes(
 ) -> np.ndarray:
     steps = (rng.uniform(4, 6) * t).astype(int)
     scale = 2 ** (rng.integers(0, 13, steps.max() + 1) / 12)
-    phase = _phase(260 * pitch * scale[steps])
+    phase = phase_of(260 * pitch * scale[steps])
     return sum(np.sin(k * phase) / k for k in (1, 2, 3))
 
 
 def _crunch(
     t: np.ndarray, pitch: float, rng: np.random.Generator
 ) -> np.ndarray:
-    noise = _band_noise(rng, len(t), 900 * pitch, 3400 * pitch)
-    cycle = _saw(rng.uniform(2.6, 3.6) * t + rng.uniform())
+    noise = band_noise(rng, len(t), 900 * pitch, 3400 * pitch)
+    cycle = saw(rng.uniform(2.6, 3.6) * t + rng.uniform())
     return noise * np.exp(-9 * cycle)
 
 
 def _gulp(t: np.ndarray, pitch: float, rng: np.random.Generator) -> np.ndarray:
-    cycle = _saw(rng.uniform(2.6, 3.6) * t + rng.uniform())
-    phase = _phase(300 * pitch * 4**cycle)
+    cycle = saw(rng.uniform(2.6, 3.6) * t + rng.uniform())
+    phase = phase_of(300 * pitch * 4**cycle)
     return np.sin(phase) * np.sin(np.pi * cycle)
 
 
@@ -98,8 +100,8 @@ def _splash(
     t: np.ndarray, pitch: float, rng: np.random.Generator
 ) -> np.ndarray:
     swing = np.sin(2 * np.pi * (rng.uniform(0.9, 1.4) * t + rng.uniform()))
-    low = _band_noise(rng, len(t), 400 * pitch, 800 * pitch)
-    high = _band_noise(rng, len(t), 1600 * pitch, 3000 * pitch)
+    low = band_noise(rng, len(t), 400 * pitch, 800 * pitch)
+    high = band_noise(rng, len(t), 1600 * pitch, 3000 * pitch)
     return low * (1 + swing) / 2 + high * (1 - swing) / 2
 
 
@@ -107,31 +109,37 @@ def _steps(
     t: np.ndarray, pitch: float, rng: np.random.Generator
 ) -> np.ndarray:
     rate = rng.uniform(5, 6.5)
-    cycle = _saw(rate * t + rng.uniform())
+    cycle = saw(rate * t + rng.uniform())
     thump = np.sin(2 * np.pi * 150 * pitch * cycle / rate)
-    click = _band_noise(rng, len(t), 2000, 6000) * np.exp(-60 * cycle)
+    click = band_noise(rng, len(t), 2000, 6000) * np.exp(-60 * cycle)
     return 1.5 * thump * np.exp(-8 * cycle) + 0.4 * click
 
 
 def _creak(
     t: np.ndarray, pitch: float, rng: np.random.Generator
 ) -> np.ndarray:
-    cycle = _saw(rng.uniform(0.9, 1.4) * t + rng.uniform())
+    cycle = saw(rng.uniform(0.9, 1.4) * t + rng.uniform())
     vibrato = 1 + 0.06 * np.sin(2 * np.pi * 9 * t)
-    phase = _phase(900 * pitch * 0.4**cycle * vibrato)
+    phase = phase_of(900 * pitch * 0.4**cycle * vibrato)
     return sum(np.sin(k * phase) / k for k in (1, 2, 3))
 
 
 # Class number to its pattern.
-PATTERNS: tuple[
-    Callable[[np.ndarray, float, np.random.Generator], np.ndarray], ...
-] = (_breath, _notes, _crunch, _gulp, _splash, _steps, _creak)
+PATTERNS: tuple[Pattern, ...] = (
+    _breath,
+    _notes,
+    _crunch,
+    _gulp,
+    _splash,
+    _steps,
+    _creak,
+)
 
 
 def render_sound(
     domain: str, label: int, seconds: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Make one sound.
+    """Make one sound of a domain and class.
 
     Args:
         domain: Key of :data:`ROOMS`.
@@ -146,17 +154,33 @@ def render_sound(
         >>> render_sound('human', 2, 0.5, np.random.default_rng(0)).shape
         (8000,)
     """
-    room = ROOMS[domain]
+    return play(ROOMS[domain], PATTERNS[label], seconds, rng)
+
+
+def play(
+    room: Room, pattern: Pattern, seconds: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Make one sound of any room and pattern.
+
+    Args:
+        room: How it sounds.
+        pattern: Makes the sound from times, pitch and generator.
+        seconds: Length in seconds.
+        rng: Source of everything random.
+
+    Returns:
+        Array of shape ``(L,)`` at 16 kHz, between -1 and 1.
+    """
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     pitch = room.pitch * 2 ** rng.uniform(-0.3, 0.3)
-    sound = PATTERNS[label](t, pitch, rng)
+    sound = pattern(t, pitch, rng)
     sound = _reverberate(sound, room.reverberation, rng)
     sound = sound / (sound.std() + 1e-9)
     if room.drive:
         sound = np.tanh(room.drive * sound)
         sound = sound / sound.std()
     ratio = 10 ** (-rng.uniform(*room.snr_db) / 20)
-    if rng.uniform() < UNHEARD:
+    if rng.uniform() < room.unheard:
         sound = 0 * sound
     sound = sound + ratio * _coloured(len(t), room.noise_slope, rng)
     sos = butter(2, room.band, 'bandpass', fs=SAMPLE_RATE, output='sos')

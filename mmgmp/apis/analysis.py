@@ -182,18 +182,7 @@ def extract_features(
         ValueError: If the weights are not those of the model.
     """
     config = resolve_protocol(config)
-    init_default_scope(config.get('default_scope', 'mmaction'))
-    state = read_checkpoint(checkpoint)
-    order = trained_order(state['state_dict'])
-    model: Any = MODELS.build(
-        {
-            **config.model,
-            'encoders': restore_encoders(config.model.encoders, order),
-        }
-    )
-    check_fit(model, state['state_dict'])
-    load_state_dict(model, state['state_dict'])
-    model.to(device).eval()
+    model = _load_model(config, checkpoint).to(device).eval()
     parts: dict[str, list[torch.Tensor]] = {}
     labels: list[int] = []
     domains: list[str] = []
@@ -216,3 +205,14 @@ def extract_features(
         domains,
         classes,
     )
+
+
+def _load_model(config: Config, checkpoint: str | Path) -> Any:
+    """Build the model of a config with the weights of a checkpoint."""
+    init_default_scope(config.get('default_scope', 'mmaction'))
+    weights = read_checkpoint(checkpoint)['state_dict']
+    encoders = restore_encoders(config.model.encoders, trained_order(weights))
+    model = MODELS.build({**config.model, 'encoders': encoders})
+    check_fit(model, weights)
+    load_state_dict(model, weights)
+    return model

@@ -10,7 +10,9 @@ from typing import Any
 import soundfile
 
 from mmgmp.apis.media_jobs import Fault, MediaJob, Segment
-from mmgmp.datasets.annotations import check_entries, check_label, resolve
+from mmgmp.datasets.annotations import resolve
+from mmgmp.datasets.sample_checks import check_entries, check_label
+from mmgmp.utils.checks import check_choice
 
 _Key = tuple[str, tuple[str, ...], str, str]
 # Endings that libsndfile reads besides the names of its formats.
@@ -135,11 +137,12 @@ class CheckPlan:
                 f'id {sample["id"]!r} is listed before, in entry '
                 f'{seen[sample["id"]]}'
             )
-        if sample['domain'] not in metainfo['domains']:
-            raise ValueError(
-                f'domain must be one of {list(metainfo["domains"])}, got '
-                f'{sample["domain"]!r}'
-            )
+        check_choice(
+            'domain',
+            sample['domain'],
+            metainfo['domains'],
+            'correct it, or add it to metainfo',
+        )
         names = [
             k for k in sample if not self.modalities or k in self.modalities
         ]

@@ -25,6 +25,7 @@ from mmgmp.apis.stored_weights import (
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
 from mmgmp.datasets.transforms.pyav_seek import read_frames
 from mmgmp.registry import INFERENCERS, MODELS
+from mmgmp.utils.compat.private_names import chunks
 from mmgmp.utils.modality_order import (
     restore_encoders,
     restore_pipeline,
@@ -109,7 +110,7 @@ class MMGMPInferencer(BaseInferencer):
         """
         packed = (self._pack(number, c) for number, c in enumerate(inputs))
         for _, group in groupby(packed, lambda item: tuple(item['inputs'])):
-            for chunk in self._get_chunk_data(group, batch_size):
+            for chunk in chunks(self, group, batch_size):
                 yield self.collate_fn(chunk)
 
     def _pack(self, number: int, clip: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmgmp.utils.checks import choice_text
 from mmgmp.utils.inert_pickle import (
     DAMAGE,
     RefusedGlobalError,
@@ -120,7 +121,7 @@ def read_predictions(path: str | Path, branch: str = '') -> Predictions:
             'it again with test.py --dump'
         ) from error
     raise ValueError(
-        f'--branch must be one of {known}, got {branch!r}; {path} has no other'
+        choice_text('--branch', branch, known, f'{path} has no other')
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmgmp.utils.checks import check_choice
+
 _EPIC_CLASSES = (
     'take',
     'put',
@@ -103,10 +105,7 @@ def compare_counts(
         >>> compare_counts('hac', 'hac_test.json', content)[0][:38]
         'test human: 0 samples, published 276; '
     """
-    if corpus not in PUBLISHED:
-        raise ValueError(
-            f'expect must be one of {sorted(PUBLISHED)}, got {corpus!r}'
-        )
+    check_choice('expect', corpus, sorted(PUBLISHED))
     published, split = PUBLISHED[corpus], split_of(path)
     classes = list(annotation['metainfo']['classes'])
     if classes != list(published['classes']):

@@ -145,17 +145,7 @@ def read_samples(
     """
     for config in reads.datasets:
         try:
-            dataset = DATASETS.build(
-                {
-                    **config,
-                    'pipeline': [],
-                    'skip_list': None,
-                    'indices': None,
-                    # What is missing has been told by now.
-                    'on_missing': 'zeros',
-                }
-            )
-            infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+            infos = _sample_infos(config)
         except (OSError, TypeError, ValueError) as error:
             yield Fault('annotation', str(config['ann_file']), str(error))
             continue
@@ -173,6 +163,21 @@ def read_samples(
                 name, path, text = problem
                 whom = (info['sample_id'],)
                 yield Fault('unreadable', path, text, whom, name)
+
+
+def _sample_infos(config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the pipeline is given for every sample of a dataset."""
+    dataset = DATASETS.build(
+        {
+            **config,
+            'pipeline': [],
+            'skip_list': None,
+            'indices': None,
+            # What is missing has been told by now.
+            'on_missing': 'zeros',
+        }
+    )
+    return [dataset.get_data_info(i) for i in range(len(dataset))]
 
 
 class _Reader:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from mmengine.dataset import BaseDataset
@@ -11,9 +11,6 @@ from mmengine.logging import print_log
 
 from mmgmp.datasets.annotations import (
     check_domains,
-    check_entries,
-    check_identities,
-    check_sample,
     load_annotation,
     merge_metainfo,
     resolve,
@@ -24,11 +21,18 @@ from mmgmp.datasets.missing_modalities import (
     read_on_missing,
     report_missing,
 )
+from mmgmp.datasets.sample_checks import (
+    check_entries,
+    check_identities,
+    check_sample,
+)
 from mmgmp.datasets.skip_lists import find_skipped, read_skip_list
 from mmgmp.datasets.skip_policy import SkipPolicy, media_errors
 from mmgmp.datasets.subset import spread
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
 from mmgmp.registry import DATASETS
+from mmgmp.utils.checks import check_choice
+from mmgmp.utils.compat.private_names import fill_metainfo
 
 _ON_ERROR = ('raise', 'skip')
 
@@ -130,10 +134,7 @@ class AudioVisualDataset(BaseDataset):
         max_refetch: int = 1000,
         on_missing: str | Mapping[str, str] = 'raise',
     ) -> None:
-        if on_error not in _ON_ERROR:
-            raise ValueError(
-                f'on_error must be one of {_ON_ERROR}, got {on_error!r}'
-            )
+        check_choice('on_error', on_error, _ON_ERROR)
         if isinstance(modalities, str) or not modalities:
             raise TypeError(
                 'modalities must be a list of at least one name, '
@@ -182,10 +183,26 @@ class AudioVisualDataset(BaseDataset):
         domains = check_domains(
             self.domains, present, ' + '.join(self.ann_file)
         )
-        for key, value in {**metainfo, 'domains': list(domains)}.items():
-            self._metainfo.setdefault(key, value)
+        fill_metainfo(self, {**metainfo, 'domains': list(domains)})
+        data_list = list(
+            self._select(annotations, domains, metainfo['classes'])
+        )
+        if not data_list:
+            raise ValueError(
+                f'skip_list must leave samples of {list(domains)}, got all of '
+                f'{self.ann_file}; shorten it'
+            )
+        report_missing(data_list, self.modalities, self.ann_file)
+        return data_list
+
+    def _select(
+        self,
+        annotations: Sequence[Mapping[str, Any]],
+        domains: tuple[str, ...],
+        classes: Sequence[str],
+    ) -> Iterator[dict[str, Any]]:
+        """The samples of some domains, each checked."""
         skipped = self._skipped(annotations)
-        data_list = []
         labels: dict[str, tuple[int, str]] = {}
         for annotation, path in zip(annotations, self.ann_file, strict=True):
             for sample in annotation['data_list']:
@@ -195,16 +212,9 @@ class AudioVisualDataset(BaseDataset):
                 having = find_modalities(
                     sample, self.on_missing, self.data_root
                 )
-                check_sample(sample, metainfo['classes'], having, path)
+                check_sample(sample, classes, having, path)
                 _check_same(sample, labels, path)
-                data_list.append(self._data_info(sample, domains, having))
-        if not data_list:
-            raise ValueError(
-                f'skip_list must leave samples of {list(domains)}, got all of '
-                f'{self.ann_file}; shorten it'
-            )
-        report_missing(data_list, self.modalities, self.ann_file)
-        return data_list
+                yield self._data_info(sample, domains, having)
 
     def _skipped(self, annotations: Sequence[Mapping[str, Any]]) -> set[str]:
         listed = read_skip_list(self.skip_list, self.data_root)

@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.logging import print_log
 
 from mmgmp.datasets.annotations import resolve
+from mmgmp.utils.checks import check_choice
 
 _ON_MISSING = ('raise', 'zeros')
 
@@ -38,12 +39,14 @@ def read_on_missing(
         if isinstance(on_missing, str)
         else dict(on_missing)
     )
-    unknown = sorted(set(given) - set(modalities))
-    if unknown or not set(given.values()) <= set(_ON_MISSING):
-        raise ValueError(
-            f'on_missing must be one of {_ON_MISSING}, or one of them for '
-            f'some of the modalities {list(modalities)}, got {on_missing!r}'
+    for name, policy in given.items():
+        check_choice(
+            'modality in on_missing',
+            name,
+            modalities,
+            'correct on_missing or modalities of the dataset',
         )
+        check_choice(f'on_missing of {name}', policy, _ON_MISSING)
     return {name: given.get(name, 'raise') for name in modalities}
 
 

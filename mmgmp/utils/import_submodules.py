@@ -25,7 +25,7 @@ def import_submodules(package_name: str, path: Iterable[str]) -> list[str]:
         >>> from mmgmp.utils import compat
         >>> names = import_submodules(compat.__name__, compat.__path__)
         >>> [name.rpartition('.')[2] for name in names][-3:]
-        ['drn', 'mmcv', 'safe_globals']
+        ['mmcv', 'private_names', 'safe_globals']
     """
     names = sorted(module.name for module in pkgutil.iter_modules(path))
     return [import_module(f'{package_name}.{name}').__name__ for name in names]

@@ -15,6 +15,9 @@ SEMANTIC_CONFIDENCE = 'semantic_confidence'
 DOMAIN_CONFIDENCE = 'domain_confidence'
 CONFLICT = 'conflict'
 COSINE = 'cosine'
+#: How much the domain task weighs against classification in the step.
+EFFECTIVE_LAMBDA = 'effective_lambda'
+UPDATE_SCALE = 'update_scale'
 REINITIALISATION = 'reinitialisation'
 BLEND = 'blend'
 #: Of the discriminator as a whole, without a modality.

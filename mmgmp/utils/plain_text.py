@@ -80,3 +80,17 @@ def figure_text(text: Any) -> str:
     """
     escaped = str(text).replace('$', r'\$')
     return f' {escaped}' if escaped.startswith('_') else escaped
+
+
+def short_repr(value: Any) -> str:
+    """Write a value that may be a whole file in one short line.
+
+    Args:
+        value: What came in place of something else.
+
+    Example:
+        >>> short_repr('abc'), len(short_repr('a' * 1000))
+        ("'abc'", 203)
+    """
+    text = repr(value)
+    return text if len(text) <= 200 else f'{text[:200]}...'

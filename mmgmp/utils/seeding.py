@@ -39,6 +39,8 @@ def seed_all(*key: int, devices: bool = True) -> None:
         >>> first == (random.random(), np.random.rand(), torch.rand(1))
         True
     """
+    # Hashed: seeds such as seed + epoch + place would meet again, and equal
+    # neighbours in a plain generator give related numbers.
     words = np.random.SeedSequence(key).generate_state(4)
     seed = int(words[0]) << 32 | int(words[1])
     random.seed(seed)
@@ -46,6 +48,7 @@ def seed_all(*key: int, devices: bool = True) -> None:
     if devices:
         torch.manual_seed(seed)
     else:
+        # Not torch.manual_seed, which seeds the accelerators as well.
         torch.default_generator.manual_seed(seed)
 
 
@@ -68,6 +71,9 @@ class SeededDataset:
         return len(self.dataset)
 
     def __getitem__(self, keyed_index: tuple[Any, tuple[int, ...]]) -> Any:
+        # Here and not when a worker starts: which samples a worker loads
+        # depends on how many there are, and what it has drawn by now on all
+        # it has loaded before.
         index, key = keyed_index
         seed_all(*key, devices=False)
         return self.dataset[index]
@@ -129,14 +135,19 @@ class SeededBatches:
 
     def __iter__(self) -> Iterator[list[tuple[Any, tuple[int, ...]]]]:
         skip, self._skip = self._skip, 0
+        # Loops by iteration go through the loader again and again without
+        # an epoch; each pass then has seeds of its own.
         key = (self.seed, *self._stream, self._passes)
         self._passes += 1
+        # Samplers deal indices to the ranks in turn, so this is the place
+        # in the epoch's order, however many ranks there are.
         place = self.rank
         for number, batch in enumerate(self.batches):
             keyed = []
             for index in batch:
                 keyed.append((index, (*key, place)))
                 place += self.world_size
+            # Passed over after it was counted: places stay what they are.
             if number >= skip:
                 yield keyed
 

@@ -11,6 +11,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from mmgmp.utils.checks import check_choice
+from mmgmp.utils.plain_text import short_repr
 
 #: Reads the value of a key: takes both, returns the typed value.
 Reader = Callable[[str, Any], Any]
@@ -24,7 +25,9 @@ def demand(
     """Refuse a value that breaks a rule."""
     if not is_met:
         advice = advice or f'correct {key}'
-        raise ValueError(f'{key} must {rule}, got {value!r:.200}; {advice}')
+        raise ValueError(
+            f'{key} must {rule}, got {short_repr(value)}; {advice}'
+        )
 
 
 def key(read: Reader, default: Any = NEEDED) -> dict[str, Any]:

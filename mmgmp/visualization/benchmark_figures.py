@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mmgmp.utils.plain_text import figure_text
 from mmgmp.visualization.training_curves import _COLOURS
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Mean and deviation; a deviation of None draws no error bar.
@@ -124,6 +125,15 @@ def plot_heat_map(
         ylabel=figure_text(labels[0]),
         xlabel=figure_text(labels[1]),
     )
+    _write_numbers(axis, matrix, decimals)
+    figure.colorbar(image)
+    return figure
+
+
+def _write_numbers(
+    axis: Axes, matrix: NDArray[np.float64], decimals: int
+) -> None:
+    """Write each number into its cell, dark on light and light on dark."""
     middle = np.nanmean([np.nanmin(matrix), np.nanmax(matrix)])
     for (row, column), value in np.ndenumerate(matrix):
         if np.isfinite(value):
@@ -136,8 +146,6 @@ def plot_heat_map(
                 color='black' if value > middle else 'white',
                 fontsize=8,
             )
-    figure.colorbar(image)
-    return figure
 
 
 def save_figure(figure: Figure, path: str | Path) -> list[Path]:

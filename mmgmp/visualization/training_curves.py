@@ -123,20 +123,13 @@ def _plot(
             'values as they are'
         )
     runs = _as_runs(histories)
-    panels = [p for p in panels if any(p.curves(h) for h in runs.values())]
-    if not panels:
-        raise ValueError(
-            'histories must hold a curve to draw, such as '
-            f'semantic_ratio_video, got {_names(runs)}; train with a '
-            'TaskGradientHook'
-        )
+    panels = _drawable(panels, runs)
     styles = _styles(runs, panels)
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     width, height = _PANEL_INCHES
-    figure = Figure(
-        (width * columns, height * rows + 0.6), layout='constrained'
-    )
+    size = (width * columns, height * rows + 0.6)
+    figure = Figure(size, layout='constrained')
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for panel, axis in zip(panels, axes, strict=False):
         _draw(panel, axis, runs, styles, window)
@@ -149,6 +142,20 @@ def _plot(
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150)
     return figure
+
+
+def _drawable(
+    panels: Sequence[Panel], runs: Mapping[str, History]
+) -> list[Panel]:
+    """Those for which a run has a curve."""
+    found = [p for p in panels if any(p.curves(h) for h in runs.values())]
+    if not found:
+        raise ValueError(
+            'histories must hold a curve to draw, such as '
+            f'semantic_ratio_video, got {_names(runs)}; train with a '
+            'TaskGradientHook'
+        )
+    return found
 
 
 def _draw(

@@ -389,7 +389,7 @@ def test_quick_still_sees_what_headers_and_ends_show(planted):
 BAD_ENTRIES = [
     (lambda s: s.pop('label'), "has no ['label']"),
     (lambda s: s.update(domain='moon'), "domain must be one of ['here']"),
-    (lambda s: s.update(label=2), 'must be one of 0 to 0, got 2'),
+    (lambda s: s.update(label=2), 'number from 0 to 0, got 2'),
     (lambda s: s.update(id='s0'), "id 's0' is listed before, in entry 0"),
     (lambda s: s.update(id=7), 'id must be a text, got 7'),
     (lambda s: s.update(audio={'file': 'a'}), 'audio must name a path'),

@@ -213,7 +213,7 @@ def test_a_file_of_an_unknown_domain_is_named(
     path = write_split(splits, 'test', 'robot', ['a.mp4,1'])
     assert convert.main([str(splits), str(tmp_path / 'HAC')]) == 1
     shown = capsys.readouterr().err
-    assert f"{path}: domain must be one of ('human', 'animal'," in shown
+    assert f"{path}: domain must be one of ['human', 'animal'," in shown
     assert "got 'robot'" in shown
     assert not (tmp_path / 'HAC').exists()
 

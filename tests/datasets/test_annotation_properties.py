@@ -68,7 +68,7 @@ def test_read_completely_or_refused(tmp_path, samples, wanted):
         with pytest.raises(ValueError, match='domains must name'):
             read()
     elif bad:
-        with pytest.raises(ValueError, match='must be one of 0 to 2') as info:
+        with pytest.raises(ValueError, match='number from 0 to 2') as info:
             read()
         assert repr(bad[0]['id']) in str(info.value)
     else:

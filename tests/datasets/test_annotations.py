@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmgmp.datasets import AudioVisualDataset
-from mmgmp.datasets.annotations import check_label
+from mmgmp.datasets.sample_checks import check_label
 from mmgmp.utils.text_files import read_json, read_yaml
 from tests.fuzzing import fuzz
 
@@ -87,7 +87,7 @@ WRONG = [
     (('data_list', 1, 'id'), 'd/clip 0', "'d/clip 0' in entries 0 and 1"),
     (('data_list', 1, 'domain'), 'F', "write 'f' if that is meant"),
     (('data_list', 1, 'domain'), 'f ', "write 'f' if that is meant"),
-    (('data_list', 1, 'domain'), 'street', "got 'street' .*add it to meta"),
+    (('data_list', 1, 'domain'), 'street', "got 'street'; .*add it to meta"),
     (('data_list', 1, 'domain'), ['f'], 'domain of sample'),
     (('data_list', 1, 'domain'), None, 'domain of sample'),
     (('data_list', 1, 'label'), True, 'got True'),

@@ -1,5 +1,6 @@
 # EPIC-Kitchens, folders of frames.
 # Made by data_prep/epic (see its README).
+_base_ = 'loaders.py'
 data_root = 'data/EPIC'
 
 # Sound is that of the whole annotated action.
@@ -74,53 +75,26 @@ test_pipeline = [
     dict(type='PackMultiModalInputs'),
 ]
 
-# Domains and modalities are filled in from the protocol.
 train_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='AudioVisualDataset',
         ann_file='epic_train.json',
         data_root=data_root,
-        domains=[],
-        modalities=[],
         pipeline=train_pipeline,
     ),
 )
 # The held-out clips of the source domains select the checkpoint.
 val_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='AudioVisualDataset',
         ann_file='epic_test.json',
         data_root=data_root,
-        domains=[],
-        modalities=[],
         pipeline=test_pipeline,
-        test_mode=True,
     ),
 )
 # EPIC-Kitchens tests on the test split of the unseen domain.
 test_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='AudioVisualDataset',
         ann_file='epic_test.json',
         data_root=data_root,
-        domains=[],
-        modalities=[],
         pipeline=test_pipeline,
-        test_mode=True,
     ),
 )
-val_evaluator = dict(type='AudioVisualAccuracy')
-test_evaluator = dict(type='AudioVisualAccuracy')

@@ -1,5 +1,6 @@
 # HAC.
 # Made by data_prep/hac (see its README).
+_base_ = 'loaders.py'
 data_root = 'data/HAC'
 
 # Sound is cut to the sampled clip: of the video, without it of the flow.
@@ -78,53 +79,26 @@ test_pipeline = [
     dict(type='PackMultiModalInputs'),
 ]
 
-# Domains and modalities are filled in from the protocol.
 train_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='AudioVisualDataset',
         ann_file='hac_train.json',
         data_root=data_root,
-        domains=[],
-        modalities=[],
         pipeline=train_pipeline,
     ),
 )
 # The held-out clips of the source domains select the checkpoint.
 val_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='AudioVisualDataset',
         ann_file='hac_test.json',
         data_root=data_root,
-        domains=[],
-        modalities=[],
         pipeline=test_pipeline,
-        test_mode=True,
     ),
 )
 # HAC tests on all clips of the unseen domain, training and test split.
 test_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type='AudioVisualDataset',
         ann_file=['hac_train.json', 'hac_test.json'],
         data_root=data_root,
-        domains=[],
-        modalities=[],
         pipeline=test_pipeline,
-        test_mode=True,
     ),
 )
-val_evaluator = dict(type='AudioVisualAccuracy')
-test_evaluator = dict(type='AudioVisualAccuracy')

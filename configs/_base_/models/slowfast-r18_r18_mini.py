@@ -1,5 +1,5 @@
-# SlowFast-18 with half the channels and ResNet-18, both from scratch, for
-# the synthetic mini-HAC on a CPU.
+# SlowFast-18 and ResNet-18 with 12 base channels, pretrained on other
+# synthetic clips (configs/pretrain); the last stage is trained.
 _pathway = dict(
     type='resnet3d',
     depth=18,
@@ -31,22 +31,24 @@ model = dict(
         video=dict(
             type='ModalityEncoder',
             channels_last=True,
+            frozen_stages=3,
+            pretrained='mmgmp://mini-hac_video.pth',
             backbone=dict(
                 type='ResNet3dSlowFast',
                 pretrained=None,
                 resample_rate=4,
                 speed_ratio=4,
-                channel_ratio=8,
+                channel_ratio=6,
                 slow_pathway=dict(
                     _pathway,
-                    base_channels=32,
+                    base_channels=12,
                     lateral=True,
                     fusion_kernel=5,
                     conv1_kernel=(1, 7, 7),
                 ),
                 fast_pathway=dict(
                     _pathway,
-                    base_channels=4,
+                    base_channels=2,
                     lateral=False,
                     conv1_kernel=(5, 7, 7),
                 ),
@@ -55,7 +57,24 @@ model = dict(
         audio=dict(
             type='ModalityEncoder',
             channels_last=True,
-            backbone=dict(type='ResNet', depth=18, in_channels=1),
+            frozen_stages=3,
+            pretrained='mmgmp://mini-hac_audio.pth',
+            # A spectrogram is one frame. MMAction2's two-dimensional ResNet
+            # has no narrow form.
+            backbone=dict(
+                type='ResNet3d',
+                depth=18,
+                pretrained=None,
+                in_channels=1,
+                base_channels=12,
+                conv1_kernel=(1, 7, 7),
+                conv1_stride_t=1,
+                pool1_stride_t=1,
+                with_pool2=False,
+                inflate=(0, 0, 0, 0),
+                norm_eval=False,
+                zero_init_residual=False,
+            ),
         ),
     ),
     fusion=dict(type='ConcatFusion'),

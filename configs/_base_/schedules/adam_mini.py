@@ -1,12 +1,12 @@
-# Short training from scratch; strategies fill in modulation and projection.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=10, val_interval=1)
+# Short fine-tuning; strategies fill in modulation and projection.
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=12, val_interval=2)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
     constructor='GMPOptimWrapperConstructor',
-    optimizer=dict(type='Adam', lr=5e-4),
+    optimizer=dict(type='Adam', lr=1e-3),
     modulation=None,
     projection=None,
 )
@@ -16,7 +16,7 @@ param_scheduler = [
         eta_min=1e-5,
         by_epoch=True,
         begin=0,
-        end=10,
+        end=12,
         convert_to_iter_based=True,
     )
 ]

@@ -25,6 +25,7 @@ from mmgmp.datasets.waveform_checks import (
     is_constant,
 )
 from mmgmp.registry import TRANSFORMS
+from mmgmp.utils.checks import check_choice
 
 _CHOICES = {
     'crop': ('entry', 'clip', 'none'),
@@ -114,11 +115,7 @@ class LoadAudioSegment(BaseTransform):
         self.on_silence = on_silence
         self.on_loop = on_loop
         for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f'{name} must be one of {known}, '
-                    f'got {getattr(self, name)!r}'
-                )
+            check_choice(name, getattr(self, name), known)
         for name, rate in (
             ('sample_rate', sample_rate),
             ('clip_fps', clip_fps),

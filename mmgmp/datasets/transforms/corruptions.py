@@ -15,6 +15,7 @@ from mmgmp.datasets.transforms.multi_modal_pipeline import (
     build_pipeline,
 )
 from mmgmp.registry import TRANSFORMS
+from mmgmp.utils.checks import check_choice
 
 _SEVERITIES = (1, 2, 3, 4, 5)
 
@@ -26,17 +27,14 @@ class _Corruption(BaseTransform):
     key = ''
 
     def __init__(self, kind: str, severity: int = 3, seed: int = 0) -> None:
-        if kind not in self.kinds:
-            raise ValueError(
-                f'kind of {type(self).__name__} must be one of '
-                f'{list(self.kinds)}, got {kind!r}'
-            )
-        if severity not in _SEVERITIES:
-            raise ValueError(
-                f'severity of {type(self).__name__} must be one of '
-                f'{list(_SEVERITIES)}, got {severity!r}; leave the transform '
-                'out for none'
-            )
+        name = type(self).__name__
+        check_choice(f'kind of {name}', kind, self.kinds)
+        check_choice(
+            f'severity of {name}',
+            severity,
+            _SEVERITIES,
+            'leave the transform out for none',
+        )
         self.kind = kind
         self.severity = severity
         self.seed = seed

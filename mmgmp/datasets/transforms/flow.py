@@ -146,27 +146,14 @@ class PyAVSeekFlowDecode(PyAVSeekDecode):
     def transform(self, results: dict[str, Any]) -> dict[str, Any]:
         """Add the decoded images to ``results``."""
         numbers = np.reshape(results['frame_inds'], -1).tolist()
-        decoded = 0
-        components = []
         if 'array' in results:
-            array = results['array']
+            decoded, array = 0, results['array']
             components = [
                 {number: array[number, ..., channel] for number in numbers}
                 for channel in range(len(_COMPONENTS))
             ]
         else:
-            for key in _COMPONENTS:
-                frames, count = decode_frames(
-                    results[key],
-                    numbers,
-                    self.thread_type,
-                    self.thread_count,
-                    self.rotate,
-                )
-                decoded += count
-                components.append(
-                    {n: mmcv.rgb2gray(image) for n, image in frames.items()}
-                )
+            components, decoded = self._decode(results, numbers)
         # Flip works in place, so a frame that a loop repeats needs a copy.
         images = [
             np.array(frames[number])
@@ -179,6 +166,25 @@ class PyAVSeekFlowDecode(PyAVSeekDecode):
             results.setdefault('filename', results['path_x'])
         add_times(results)
         return results
+
+    def _decode(
+        self, results: dict[str, Any], numbers: list[int]
+    ) -> tuple[list[dict[int, np.ndarray]], int]:
+        """Grey images by number of both files, and how many were decoded."""
+        components, decoded = [], 0
+        for key in _COMPONENTS:
+            frames, count = decode_frames(
+                results[key],
+                numbers,
+                self.thread_type,
+                self.thread_count,
+                self.rotate,
+            )
+            decoded += count
+            components.append(
+                {n: mmcv.rgb2gray(image) for n, image in frames.items()}
+            )
+        return components, decoded
 
 
 @TRANSFORMS.register_module()

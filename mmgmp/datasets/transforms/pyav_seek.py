@@ -19,6 +19,7 @@ from mmgmp.datasets.transforms.clip_times import (
 from mmgmp.datasets.transforms.frame_index import FrameIndex, read_frame_index
 from mmgmp.datasets.transforms.video_file import open_video, to_image
 from mmgmp.registry import TRANSFORMS
+from mmgmp.utils.checks import check_choice
 
 # Seconds by which a seek goes further back when it landed too late; None is
 # the start of the file. Open groups of pictures need the second try.
@@ -61,17 +62,7 @@ def decode_frames(
     """
     index = read_frame_index(path)
     wanted = sorted({int(number) for number in frame_inds})
-    if not wanted or wanted[0] < 0 or wanted[-1] >= index.total_frames:
-        raise ValueError(
-            f'frame_inds must lie in [0, {index.total_frames}) for {path}, '
-            f'got {wanted}; choose them with SampleFrames after PyAVSeekInit'
-        )
-    size = 3 * index.shape[0] * index.shape[1] * len(wanted)
-    if size > _MAX_BYTES:
-        raise OSError(
-            f'{path}: {len(wanted)} pictures of {index.shape} take {size} '
-            f'bytes, more than {_MAX_BYTES}; sample fewer, or scale the file'
-        )
+    _check_wanted(wanted, index, path)
     threads = (thread_type, thread_count)
     decoded = 0
     for seek_to in _seek_points(index, wanted[0]):
@@ -92,6 +83,21 @@ def decode_frames(
         'decoded; fetch or convert the file again, or let the dataset skip '
         "it with on_error='skip'"
     )
+
+
+def _check_wanted(wanted: list[int], index: FrameIndex, path: str) -> None:
+    """Refuse numbers that the file lacks, and more than fits in memory."""
+    if not wanted or wanted[0] < 0 or wanted[-1] >= index.total_frames:
+        raise ValueError(
+            f'frame_inds must lie in [0, {index.total_frames}) for {path}, '
+            f'got {wanted}; choose them with SampleFrames after PyAVSeekInit'
+        )
+    size = 3 * index.shape[0] * index.shape[1] * len(wanted)
+    if size > _MAX_BYTES:
+        raise OSError(
+            f'{path}: {len(wanted)} pictures of {index.shape} take {size} '
+            f'bytes, more than {_MAX_BYTES}; sample fewer, or scale the file'
+        )
 
 
 def read_frames(
@@ -281,11 +287,7 @@ class PyAVSeekDecode(BaseTransform):
         thread_count: int = 1,
         rotate: bool = True,
     ) -> None:
-        if thread_type not in _THREAD_TYPES:
-            raise ValueError(
-                f'thread_type must be one of {_THREAD_TYPES}, '
-                f'got {thread_type!r}'
-            )
+        check_choice('thread_type', thread_type, _THREAD_TYPES)
         if thread_count < 0:
             raise ValueError(
                 f'thread_count must be >= 0, got {thread_count}; '

@@ -141,11 +141,19 @@ class DRBHook(Hook):
                 'DRBHook needs validation data, got none; set '
                 'val_dataloader, val_evaluator and val_cfg'
             )
-        if runner.iter == 0:
+        self._start_from(runner.iter, _parameters(model))
+
+    def _start_from(
+        self,
+        iteration: int,
+        parameters: Mapping[str, Sequence[torch.nn.Parameter]],
+    ) -> None:
+        """Keep these weights if training begins, else take those kept."""
+        if iteration == 0:
             self.done, self._last_epoch = 0, -1
             self._initial = {
-                modality: [p.detach().clone() for p in parameters]
-                for modality, parameters in _parameters(model).items()
+                modality: [p.detach().clone() for p in group]
+                for modality, group in parameters.items()
             }
         elif self._restored is None:
             raise ValueError(
@@ -158,7 +166,7 @@ class DRBHook(Hook):
             # Checkpoints of before this was kept: one every interval.
             last = self.done * self.interval if self.done else -1
             self._last_epoch = self._restored.get('last_epoch', last)
-            self._initial = _fitting(self._restored, _parameters(model))
+            self._initial = _fitting(self._restored, parameters)
 
     def before_train_epoch(self, runner: Runner) -> None:
         """Act after the epoch before, which has been validated by now.

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmgmp.registry import HOOKS
+from mmgmp.utils.compat.private_names import update_val_interval
 from mmgmp.utils.seeding import SeededBatches, seed_all, seeded_loader
 
 _KEY = 'exact_resume'
@@ -245,7 +246,7 @@ class ExactResumeHook(Hook):
             or loaded.get('validated') == runner.epoch
         ):
             return False
-        loop._decide_current_val_interval()
+        update_val_interval(loop)
         return loop.epoch >= max(loop.val_begin, 1) and (
             loop.epoch % loop.val_interval == 0
             or loop.epoch == loop.max_epochs

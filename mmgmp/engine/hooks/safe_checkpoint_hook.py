@@ -13,12 +13,17 @@ from mmengine.dist import barrier, broadcast_object_list, is_main_process
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.logging import print_log
-from mmengine.runner import BaseLoop, Runner
+from mmengine.runner import Runner
 
 from mmgmp.registry import HOOKS
 from mmgmp.utils import draft_files
 from mmgmp.utils.checkpoint_files import check_checkpoint, is_intact
 from mmgmp.utils.compat import drop_config_text
+from mmgmp.utils.compat.private_names import (
+    has_built,
+    is_resuming,
+    named_checkpoint,
+)
 from mmgmp.utils.config_data import CONFIG_KEY, config_to_text
 from mmgmp.utils.folder_lock import claim_folder, release_folder
 
@@ -101,17 +106,18 @@ class SafeCheckpointHook(CheckpointHook):
         Args:
             runner: Runner, about to look for its checkpoint.
         """
-        if not isinstance(runner._train_loop, BaseLoop):
+        if not has_built(runner, 'train'):
             return
         self._claim(runner)
-        if not runner._resume:
+        if not is_resuming(runner):
             return
-        if runner._load_from is None:
+        path = named_checkpoint(runner)
+        if path is None:
             if is_main_process():
                 self._repair(Path(runner.work_dir))
             barrier()
-        elif Path(runner._load_from).is_file():
-            self._check_named(Path(runner._load_from))
+        elif Path(path).is_file():
+            self._check_named(Path(path))
 
     def before_train(self, runner: Runner) -> None:
         """Take over what a resumed checkpoint says about checkpoints.

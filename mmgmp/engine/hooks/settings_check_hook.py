@@ -9,11 +9,11 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from mmengine.runner.base_loop import BaseLoop
 from torch import Tensor
 
 from mmgmp.engine.settings import gather_facts
 from mmgmp.registry import HOOKS
+from mmgmp.utils.compat.private_names import has_built, is_resuming
 from mmgmp.utils.settings import (
     ERROR,
     KEY,
@@ -137,7 +137,7 @@ class SettingsCheckHook(Hook):
             runner: Runner of the training or test.
             checkpoint: What was read.
         """
-        is_resumed = bool(runner._resume)
+        is_resumed = is_resuming(runner)
         is_test = self._mode == 'test'
         # Other weights than all of them are a choice where training starts.
         starts = self._mode == 'train' and not is_resumed
@@ -189,7 +189,7 @@ class SettingsCheckHook(Hook):
 def _mode(runner: Runner) -> str:
     """What MMEngine's runner is doing: of its loops it builds that one."""
     for mode in ('test', 'train', 'val'):
-        if isinstance(getattr(runner, f'_{mode}_loop'), BaseLoop):
+        if has_built(runner, mode):
             return mode
     return 'val'
 

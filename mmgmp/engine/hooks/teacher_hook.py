@@ -13,6 +13,7 @@ from torch import Tensor
 from mmgmp.registry import HOOKS
 from mmgmp.structures import TeachableModel
 from mmgmp.utils.checks import check_choice
+from mmgmp.utils.compat.private_names import is_resuming, swap_averaged
 
 _ROLES = ('teacher', 'student')
 
@@ -193,7 +194,7 @@ class TeacherHook(EMAHook):
         """
         super().before_save_checkpoint(runner, checkpoint)
         if self.save == 'student':
-            self._swap_ema_state_dict(checkpoint)
+            swap_averaged(self, checkpoint)
 
     def after_load_checkpoint(
         self, runner: Runner, checkpoint: dict[str, Any]
@@ -204,7 +205,7 @@ class TeacherHook(EMAHook):
             runner: Runner of the training or test.
             checkpoint: What was loaded.
         """
-        is_resumed = 'ema_state_dict' in checkpoint and runner._resume
+        is_resumed = 'ema_state_dict' in checkpoint and is_resuming(runner)
         if self.save == 'student' and is_resumed:
-            self._swap_ema_state_dict(checkpoint)
+            swap_averaged(self, checkpoint)
         super().after_load_checkpoint(runner, checkpoint)

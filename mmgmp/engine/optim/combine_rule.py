@@ -172,7 +172,7 @@ class CombineRule:
         coefficients = self.coefficients(signals)
         if Task.UNIMODAL not in self.pair and self._projection.apart:
             _check_factors(coefficients, self.parts)
-        self._record_products(products, unit)
+        self._record_products(products, coefficients, unit)
         projected, conflict = self._projection.project(
             products, coefficients, signals
         )
@@ -182,7 +182,10 @@ class CombineRule:
         return projected, coefficients
 
     def _record_products(
-        self, products: GradientProducts, unit: Tensor | float
+        self,
+        products: GradientProducts,
+        coefficients: Coefficients,
+        unit: Tensor | float,
     ) -> None:
         record = self._diagnostics.record
         norms = products.classification.sqrt(), products.domain.sqrt()
@@ -192,6 +195,16 @@ class CombineRule:
         tiny = torch.finfo(products.cross.dtype).tiny
         cosine = products.cross / (norms[0] * norms[1]).clamp(min=tiny)
         record(log_names.COSINE, cosine)
+        if self.pair == (Task.CLASSIFICATION, Task.DOMAIN):
+            # An adaptive optimizer keeps this quotient and little else.
+            weighed = [
+                coefficients.of(task) * norm
+                for task, norm in zip(self.pair, norms, strict=True)
+            ]
+            record(
+                log_names.EFFECTIVE_LAMBDA,
+                weighed[1] / weighed[0].clamp(min=tiny),
+            )
 
     def selected(
         self, groups: EncoderGroups, part: slice, gradients: Gradients

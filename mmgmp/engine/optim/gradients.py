@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -311,3 +311,22 @@ def by_dtype(gradients: Sequence[Tensor]) -> list[list[Tensor]]:
     for gradient in gradients:
         groups.setdefault(gradient.dtype, []).append(gradient)
     return list(groups.values())
+
+
+def clippable(
+    optimizer: torch.optim.Optimizer, kept: Collection[int]
+) -> list[Parameter]:
+    """Return the optimizer's parameters whose gradients are clipped.
+
+    Args:
+        optimizer: The optimizer.
+        kept: Ids of parameters that are not.
+    """
+    return [
+        parameter
+        for group in optimizer.param_groups
+        for parameter in group['params']
+        if parameter.requires_grad
+        and parameter.grad is not None
+        and id(parameter) not in kept
+    ]

@@ -89,6 +89,8 @@ class GradientReduction:
         self._works: list[Any] = []
         if not gradients:
             return
+        # Every rank sends the flags and then the same buckets: their number
+        # and sizes follow from the parameters, not from what is present.
         self._present = torch.tensor(
             [gradient is not None for gradient in gradients],
             dtype=torch.uint8,

@@ -16,6 +16,7 @@ from mmgmp.engine.optim import backward_plans
 from mmgmp.engine.optim.combine_rule import CombineRule
 from mmgmp.engine.optim.diagnostics import Diagnostics
 from mmgmp.engine.optim.encoder_groups import EncoderGroups
+from mmgmp.engine.optim.gradients import clippable
 from mmgmp.engine.optim.loss_scaling import KEY as SCALER
 from mmgmp.engine.optim.loss_scaling import LossScaling
 from mmgmp.engine.optim.observation import Boundary, Observer
@@ -23,9 +24,11 @@ from mmgmp.engine.optim.reduction import GradientReduction
 from mmgmp.engine.optim.sharding import refuse_sharding
 from mmgmp.engine.optim.strategies.base import Modulation, Projection
 from mmgmp.engine.optim.strategies.building import build_part
+from mmgmp.engine.optim.update_scale import build_update_scale
 from mmgmp.engine.optim.window import Window, restore_window, save_window
 from mmgmp.registry import MODULATIONS, OPTIM_WRAPPERS, PROJECTIONS
 from mmgmp.structures import TaskLosses, get_task_losses
+from mmgmp.utils.compat import private_names
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -57,13 +60,16 @@ class TaskGradientOptimWrapper(OptimWrapper):
             ranks, the update is that of one batch with all of them.
         clip_grad: As in MMEngine's ``OptimWrapper``; acts on the combined
             gradient, and not on what ``TaskLosses.unclipped`` lists.
+        acts_on: ``'gradient'``, as in the paper, or ``'update'``, ours: the
+            encoder's step is scaled, which Adam cannot divide out again
+            (``UpdateScale``).
         loss_scaling: How losses are scaled before they are differentiated;
             the mixed-precision twin hands in its own.
 
     Raises:
-        ValueError: If the level is unknown, ``level='feature'`` is combined
-            with gradient accumulation, or a modulation that acts on single
-            tensors with what needs whole gradients.
+        ValueError: If an option is unknown, ``level='feature'`` is combined
+            with accumulation or ``acts_on='update'``, or a modulation that
+            acts on single tensors with what needs whole gradients.
         TypeError: If modulation or projection is of the wrong kind.
         NotImplementedError: If the model is sharded over ranks.
         RuntimeError: If the loss carries no ``TaskLosses``.
@@ -92,30 +98,32 @@ class TaskGradientOptimWrapper(OptimWrapper):
         level: str = 'parameter',
         accumulative_counts: int = 1,
         clip_grad: Mapping[str, Any] | None = None,
+        acts_on: str = 'gradient',
         loss_scaling: LossScaling | None = None,
     ) -> None:
-        super().__init__(
-            optimizer,
-            accumulative_counts,
-            dict(clip_grad) if clip_grad is not None else None,
-        )
+        clip_grad = dict(clip_grad) if clip_grad is not None else None
+        super().__init__(optimizer, accumulative_counts, clip_grad)
         refuse_sharding(self, optimizer)
         self.level = level
         self._scaling = loss_scaling or LossScaling()
         self._groups = EncoderGroups()
         self._diagnostics = Diagnostics()
-        self._modulation: Modulation | None = build_part(
-            'modulation', modulation, MODULATIONS, Modulation
-        )
-        self._projection: Projection | None = build_part(
-            'projection', projection, PROJECTIONS, Projection
-        )
+        part = build_part('modulation', modulation, MODULATIONS, Modulation)
+        self._modulation: Modulation | None = part
+        part = build_part('projection', projection, PROJECTIONS, Projection)
+        self._projection: Projection | None = part
         self._rule = CombineRule(
             self._modulation, self._projection, self._diagnostics
         )
         self._observer = Observer(self._rule, self._groups, self._diagnostics)
-        plan = backward_plans.choose(self._rule, level, accumulative_counts)
-        self._plan = plan(self._rule, self._groups, self._scale, self._unit)
+        self._update_scale = build_update_scale(
+            acts_on, self._groups, self._diagnostics
+        )
+        seams = self._scale, self._unit, self._update_scale
+        plan = backward_plans.choose(
+            self._rule, level, accumulative_counts, acts_on
+        )
+        self._plan = plan(self._rule, self._groups, *seams)
         self._window = Window()
         self._saved_window: dict[str, Any] | None = None
         self._steps = 0
@@ -146,17 +154,21 @@ class TaskGradientOptimWrapper(OptimWrapper):
             step_kwargs: Passed to the optimizer's ``step``.
             zero_kwargs: Passed to the optimizer's ``zero_grad``.
         """
+        # Nothing below depends on whether this rank has a loss for a task:
+        # each call that reduces is reached by all ranks, or by none.
         tasks = self._rule.view(get_task_losses(loss))
         self._update_groups(tasks)
         self._unclipped = frozenset(id(p) for p in tasks.unclipped)
         self._restore_window()
+        # MMEngine divides by the window's planned length, which is shorter
+        # at the end of training; asking it is the one public way to know.
         divisor = round(1 / self.scale_loss(1.0))
         self._observer.add(tasks, divisor, self._window)
         boundary = None
         if self.should_sync():
             boundary = self._observer.finish(self._window, self._steps)
         self._plan.add(loss, tasks, self._window, boundary)
-        self._inner_count += 1
+        private_names.count_batch(self)
         if boundary is None:
             return
         self._write_gradients(boundary)
@@ -191,6 +203,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         ):
             parameter.grad = gradient
         self._rule.finalize(self._groups, boundary.signals)
+        self._update_scale.split()
 
     def zero_grad(self, **kwargs: Any) -> None:
         """Clear the gradients and everything kept for this step."""
@@ -242,8 +255,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
         if self.clip_grad_kwargs:
             # Norms have a meaning in the true unit only.
             self._scaling.unscale_(self.optimizer)
-            self._clip_grad()
-        self._scaling.step(self.optimizer, **kwargs)
+            self._clip()
+        with self._update_scale.scaled_step():
+            self._scaling.step(self.optimizer, **kwargs)
 
     def _scale(self, loss: Tensor) -> Tensor:
         """Scale a loss before it is differentiated."""
@@ -255,16 +269,9 @@ class TaskGradientOptimWrapper(OptimWrapper):
         """Return the factor by which gradients are too large."""
         return self._scaling.unit(self._groups.flat[0].device)
 
-    def _clip_grad(self) -> None:
+    def _clip(self) -> None:
         """Clip as MMEngine does, but leave the norm on its device."""
-        parameters = [
-            p
-            for group in self.optimizer.param_groups
-            for p in group['params']
-            if p.requires_grad
-            and p.grad is not None
-            and id(p) not in self._unclipped
-        ]
+        parameters = clippable(self.optimizer, self._unclipped)
         if parameters:
             norm = self.clip_func(parameters, **self.clip_grad_kwargs)
             if norm is not None:
@@ -306,8 +313,8 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 self._window,
                 self._groups,
                 self.optimizer,
-                self._inner_count,
-                self._accumulative_counts,
+                private_names.counted_batches(self),
+                private_names.accumulative_counts(self),
             ),
             **self._rule.state_dict(),
         }
@@ -326,7 +333,8 @@ class TaskGradientOptimWrapper(OptimWrapper):
         self._steps = own.get('steps', 0)
         self._saved_window = own.get('window')
         if self._saved_window:
-            self._inner_count = self._saved_window['inner_count']
+            count = self._saved_window['inner_count']
+            private_names.set_counted_batches(self, count)
         self._rule.load_state_dict(own)
         super().load_state_dict(state_dict)
 
@@ -339,6 +347,6 @@ class TaskGradientOptimWrapper(OptimWrapper):
                 saved,
                 self._groups,
                 self.optimizer,
-                self._inner_count,
-                self._accumulative_counts,
+                private_names.counted_batches(self),
+                private_names.accumulative_counts(self),
             )

@@ -50,8 +50,15 @@ def read_loader(
         num_ranks=num_ranks,
         lists=_pipeline_lists(leaves),
     )
+    return _read_samples(facts, config['dataset'])
+
+
+def _read_samples(
+    facts: LoaderFacts, config: Mapping[str, Any]
+) -> LoaderFacts:
+    """Add what the dataset says, or why it says nothing."""
     try:
-        dataset = DATASETS.build(_without_pipeline(config['dataset']))
+        dataset = DATASETS.build(_without_pipeline(config))
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
     except _FAILURES as error:

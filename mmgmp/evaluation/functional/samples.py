@@ -49,15 +49,18 @@ def read_score(value: Any, name: str) -> NDArray[np.float32]:
     return score
 
 
-def read_label(sample: Mapping[str, Any], num_classes: int) -> int:
+def read_label(
+    sample: Mapping[str, Any], num_classes: int | None = None
+) -> int:
     """Check the class label of one sample.
 
     Args:
         sample: Data sample as a dict with ``gt_label`` of shape ``(1,)``.
-        num_classes: Number of classes K that the scores have.
+        num_classes: Number of classes K that the scores have; None where the
+            set holds further ones.
 
     Returns:
-        Label in 0..K-1.
+        Label in 0..K-1, or any from 0 on.
 
     Raises:
         KeyError: If there is no ``gt_label``.
@@ -73,7 +76,13 @@ def read_label(sample: Mapping[str, Any], num_classes: int) -> int:
             f'{sorted(sample)}; annotate the evaluated split with labels'
         )
     label = torch.as_tensor(sample['gt_label']).flatten()
-    if len(label) != 1 or not 0 <= int(label[0]) < num_classes:
+    if num_classes is None:
+        if len(label) != 1 or int(label[0]) < 0:
+            raise ValueError(
+                f'gt_label must be one label >= 0, got {label.tolist()}; '
+                'correct the annotation file'
+            )
+    elif len(label) != 1 or not 0 <= int(label[0]) < num_classes:
         raise ValueError(
             f'gt_label must be one label in 0..{num_classes - 1}, got '
             f'{label.tolist()}; compare num_classes of the heads with the '

@@ -13,6 +13,7 @@ from mmgmp.evaluation.metrics.open_set_accuracy import OpenSetAccuracy
 from mmgmp.evaluation.metrics.out_of_distribution_detection import (
     OutOfDistributionDetection,
 )
+from mmgmp.evaluation.metrics.sample_metric import SampleMetric
 
 __all__ = [
     'AudioVisualAccuracy',
@@ -20,4 +21,5 @@ __all__ = [
     'MisclassificationDetection',
     'OpenSetAccuracy',
     'OutOfDistributionDetection',
+    'SampleMetric',
 ]

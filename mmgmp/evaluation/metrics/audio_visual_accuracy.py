@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 from mmaction.evaluation import top_k_accuracy
-from mmengine.evaluator import BaseMetric
 from numpy.typing import NDArray
 
 from mmgmp.evaluation.functional import read_label, read_score
+from mmgmp.evaluation.metrics.sample_metric import SampleMetric
 from mmgmp.registry import METRICS
 
 _FUSED = ''
 
 
 @METRICS.register_module()
-class AudioVisualAccuracy(BaseMetric):
+class AudioVisualAccuracy(SampleMetric):
     """Top-k accuracy overall, per modality branch and per domain.
 
     A joint model can be good because one modality carries it. The accuracy of
@@ -83,39 +83,24 @@ class AudioVisualAccuracy(BaseMetric):
         self.per_domain = per_domain
         self.per_class = per_class
 
-    def process(
-        self,
-        data_batch: Any,  # noqa: ARG002
-        data_samples: Sequence[Mapping[str, Any]],
-    ) -> None:
-        """Keep the scores, the label and the domain of each sample.
-
-        Args:
-            data_batch: Not used.
-            data_samples: Samples as dicts, see the class.
-
-        Raises:
-            KeyError: If a sample lacks a field.
-            TypeError: If a score is not a tensor.
-            ValueError: If a score or a label cannot be evaluated.
-        """
-        for sample in data_samples:
-            scores = _read_scores(sample)
-            num_classes = len(scores[_FUSED])
-            if max(self.topk) > num_classes:
-                raise ValueError(
-                    f'topk must be at most the number of classes '
-                    f'{num_classes}, got {self.topk}; every prediction would '
-                    'count as right'
-                )
-            result = {
-                'scores': scores,
-                'label': read_label(sample, num_classes),
-                'missing': tuple(sample.get('missing_modalities', ())),
-            }
-            if self.per_domain:
-                result['domain'] = _read_domain(sample)
-            self.results.append(result)
+    def read(self, sample: Mapping[str, Any]) -> dict[str, Any]:
+        """Return scores, label and domain; see the base class."""
+        scores = _read_scores(sample)
+        num_classes = len(scores[_FUSED])
+        if max(self.topk) > num_classes:
+            raise ValueError(
+                f'topk must be at most the number of classes '
+                f'{num_classes}, got {self.topk}; every prediction would '
+                'count as right'
+            )
+        result = {
+            'scores': scores,
+            'label': read_label(sample, num_classes),
+            'missing': tuple(sample.get('missing_modalities', ())),
+        }
+        if self.per_domain:
+            result['domain'] = _read_domain(sample)
+        return result
 
     def compute_metrics(
         self, results: list[dict[str, Any]]

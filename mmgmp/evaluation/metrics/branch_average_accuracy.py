@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from mmaction.evaluation import top_k_accuracy
-from mmengine.evaluator import BaseMetric
 from numpy.typing import NDArray
 
 from mmgmp.evaluation.functional import read_label, read_score
+from mmgmp.evaluation.metrics.sample_metric import SampleMetric
 from mmgmp.registry import METRICS
 
 
 @METRICS.register_module()
-class BranchAverageAccuracy(BaseMetric):
+class BranchAverageAccuracy(SampleMetric):
     """Top-1 accuracy of the fused and all unimodal classifiers together.
 
     Logits are averaged. Data samples hold probabilities, whose logarithms are
@@ -45,44 +45,26 @@ class BranchAverageAccuracy(BaseMetric):
 
     default_prefix = 'avg'
 
-    def __init__(
-        self, collect_device: str = 'cpu', prefix: str | None = None
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-
-    def process(
-        self,
-        data_batch: Any,  # noqa: ARG002
-        data_samples: Sequence[Mapping[str, Any]],
-    ) -> None:
-        """Keep the averaged logits and the label of each sample.
-
-        Args:
-            data_batch: Not used.
-            data_samples: Samples as dicts, see the class.
-
-        Raises:
-            KeyError: If there are no ``modality_scores`` or no label.
-            TypeError: If a score is not a tensor.
-            ValueError: If a score or a label cannot be evaluated.
-        """
-        for sample in data_samples:
-            by_modality = sample.get('modality_scores')
-            if not by_modality:
-                raise KeyError(
-                    'modality_scores must be in every data sample, got only '
-                    f'{sorted(sample)}; set model.unimodal_heads and '
-                    "model.contribution=dict(semantic='unimodal')"
-                )
-            scores = [
-                read_score(sample.get('pred_score'), 'pred_score'),
-                *(
-                    read_score(x, f'modality_scores[{m!r}]')
-                    for m, x in by_modality.items()
-                ),
-            ]
-            logits = np.mean([_log(score) for score in scores], axis=0)
-            self.results.append((logits, read_label(sample, len(logits))))
+    def read(
+        self, sample: Mapping[str, Any]
+    ) -> tuple[NDArray[np.float64], int]:
+        """Return the averaged logits and the label; see the base class."""
+        by_modality = sample.get('modality_scores')
+        if not by_modality:
+            raise KeyError(
+                'modality_scores must be in every data sample, got only '
+                f'{sorted(sample)}; set model.unimodal_heads and '
+                "model.contribution=dict(semantic='unimodal')"
+            )
+        scores = [
+            read_score(sample.get('pred_score'), 'pred_score'),
+            *(
+                read_score(x, f'modality_scores[{m!r}]')
+                for m, x in by_modality.items()
+            ),
+        ]
+        logits = np.mean([_log(score) for score in scores], axis=0)
+        return logits, read_label(sample, len(logits))
 
     def compute_metrics(
         self, results: list[tuple[NDArray[np.float64], int]]

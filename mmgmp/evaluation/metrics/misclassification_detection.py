@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import print_log
 
 from mmgmp.evaluation.functional import (
@@ -17,13 +16,14 @@ from mmgmp.evaluation.functional import (
     read_label,
     read_score,
 )
+from mmgmp.evaluation.metrics.sample_metric import SampleMetric
 from mmgmp.registry import METRICS
 
 _SUM_TOLERANCE = 1e-3
 
 
 @METRICS.register_module()
-class MisclassificationDetection(BaseMetric):
+class MisclassificationDetection(SampleMetric):
     """AURC, AUROC and FPR95 of the largest class probability.
 
     Reports ``misclassification/aurc`` (lower is better), ``/auroc`` (higher)
@@ -50,40 +50,17 @@ class MisclassificationDetection(BaseMetric):
 
     default_prefix = 'misclassification'
 
-    def __init__(
-        self, collect_device: str = 'cpu', prefix: str | None = None
-    ) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-
-    def process(
-        self,
-        data_batch: Any,  # noqa: ARG002
-        data_samples: Sequence[Mapping[str, Any]],
-    ) -> None:
-        """Keep the confidence and the correctness of each sample.
-
-        Args:
-            data_batch: Not used.
-            data_samples: Samples as dicts with ``pred_score`` ``(K,)`` of
-                probabilities and ``gt_label`` ``(1,)``.
-
-        Raises:
-            KeyError: If there is no ``gt_label``.
-            TypeError: If there is no ``pred_score``.
-            ValueError: If the scores are not probabilities.
-        """
-        for sample in data_samples:
-            score = read_score(sample.get('pred_score'), 'pred_score')
-            if score.min() < 0 or abs(score.sum() - 1) > _SUM_TOLERANCE:
-                raise ValueError(
-                    'pred_score must be probabilities, got the range '
-                    f'[{score.min()}, {score.max()}] with sum {score.sum()}; '
-                    'apply softmax to the logits in the recognizer'
-                )
-            label = read_label(sample, len(score))
-            self.results.append(
-                (float(score.max()), int(np.argmax(score)) == label)
+    def read(self, sample: Mapping[str, Any]) -> tuple[float, bool]:
+        """Return confidence and whether it is right; see the base class."""
+        score = read_score(sample.get('pred_score'), 'pred_score')
+        if score.min() < 0 or abs(score.sum() - 1) > _SUM_TOLERANCE:
+            raise ValueError(
+                'pred_score must be probabilities, got the range '
+                f'[{score.min()}, {score.max()}] with sum {score.sum()}; '
+                'apply softmax to the logits in the recognizer'
             )
+        label = read_label(sample, len(score))
+        return float(score.max()), int(np.argmax(score)) == label
 
     def compute_metrics(
         self, results: list[tuple[float, bool]]

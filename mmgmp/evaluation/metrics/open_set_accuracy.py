@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from statistics import harmonic_mean
 from typing import Any
 
 import numpy as np
-import torch
-from mmengine.evaluator import BaseMetric
+from numpy.typing import NDArray
 
-from mmgmp.evaluation.functional import auroc, read_score
+from mmgmp.evaluation.functional import auroc, read_label, read_score
+from mmgmp.evaluation.metrics.sample_metric import SampleMetric
 from mmgmp.registry import METRICS
 
 
 @METRICS.register_module()
-class OpenSetAccuracy(BaseMetric):
+class OpenSetAccuracy(SampleMetric):
     """Accuracy where the target has classes that the sources lack.
 
     A model of K classes is tested on samples whose ``gt_label`` is 0..K-1
@@ -46,6 +46,7 @@ class OpenSetAccuracy(BaseMetric):
         ValueError: If an option is out of range.
 
     Example:
+        >>> import torch
         >>> metric = OpenSetAccuracy(threshold=0.7)
         >>> metric.process(None, [
         ...     {'pred_score': torch.tensor([0.9, 0.1]), 'gt_label': 0},
@@ -81,33 +82,12 @@ class OpenSetAccuracy(BaseMetric):
         self.threshold = threshold
         self.num_thresholds = num_thresholds
 
-    def process(
-        self,
-        data_batch: Any,  # noqa: ARG002
-        data_samples: Sequence[Mapping[str, Any]],
-    ) -> None:
-        """Keep confidence, whether the class is right, and whether known.
-
-        Args:
-            data_batch: Not used.
-            data_samples: Samples as dicts with ``pred_score`` ``(K,)`` and
-                ``gt_label`` ``(1,)``.
-
-        Raises:
-            KeyError: If there is no ``gt_label``.
-            TypeError: If there is no ``pred_score``.
-            ValueError: If a score or a label cannot be evaluated.
-        """
-        for sample in data_samples:
-            score = read_score(sample.get('pred_score'), 'pred_score')
-            label = _read_label(sample)
-            self.results.append(
-                (
-                    float(score.max()),
-                    int(score.argmax()) == label,
-                    label < len(score),
-                )
-            )
+    def read(self, sample: Mapping[str, Any]) -> tuple[float, bool, bool]:
+        """Return confidence, if right, and if known; see the base class."""
+        score = read_score(sample.get('pred_score'), 'pred_score')
+        label = read_label(sample)
+        is_right = int(score.argmax()) == label
+        return float(score.max()), is_right, label < len(score)
 
     def compute_metrics(
         self, results: list[tuple[float, bool, bool]]
@@ -140,39 +120,34 @@ class OpenSetAccuracy(BaseMetric):
             if self.threshold is None
             else np.array([self.threshold])
         )
-        best = {'hos': -1.0}
-        accuracies = []
-        for threshold in thresholds:
-            accepted = confidence >= threshold
-            known = float((accepted & is_right)[is_known].mean())
-            unknown = float((~accepted)[~is_known].mean())
-            hos = harmonic_mean([known, unknown])
-            found = np.where(is_known, accepted & is_right, ~accepted)
-            accuracies.append(float(found.mean()))
-            if hos > best['hos']:
-                best = {
-                    'hos': hos,
-                    'os': known,
-                    'unk': unknown,
-                    'threshold': float(threshold),
-                }
+        tried = [
+            _values_at(float(threshold), confidence, is_right, is_known)
+            for threshold in thresholds
+        ]
+        # The first of several that are equally good.
+        best = max(tried, key=lambda values: values['hos'])
         return {
             **best,
-            'accuracy': max(accuracies),
+            'accuracy': max(values['accuracy'] for values in tried),
             'auroc': auroc(confidence[is_known], confidence[~is_known]),
         }
 
 
-def _read_label(sample: Mapping[str, Any]) -> int:
-    if 'gt_label' not in sample:
-        raise KeyError(
-            'gt_label must be in every data sample, got only '
-            f'{sorted(sample)}; annotate the evaluated split with labels'
-        )
-    label = torch.as_tensor(sample['gt_label']).flatten()
-    if len(label) != 1 or int(label[0]) < 0:
-        raise ValueError(
-            f'gt_label must be one label >= 0, got {label.tolist()}; correct '
-            'the annotation file'
-        )
-    return int(label[0])
+def _values_at(
+    threshold: float,
+    confidence: NDArray[np.float64],
+    is_right: NDArray[np.bool_],
+    is_known: NDArray[np.bool_],
+) -> dict[str, float]:
+    """What is measured if samples from ``threshold`` on are accepted."""
+    accepted = confidence >= threshold
+    known = float((accepted & is_right)[is_known].mean())
+    unknown = float((~accepted)[~is_known].mean())
+    found = np.where(is_known, accepted & is_right, ~accepted)
+    return {
+        'hos': harmonic_mean([known, unknown]),
+        'os': known,
+        'unk': unknown,
+        'threshold': threshold,
+        'accuracy': float(found.mean()),
+    }

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmengine.evaluator import BaseMetric
-
 from mmgmp.evaluation.functional import auroc, fpr_at_tpr, read_score
+from mmgmp.evaluation.metrics.sample_metric import SampleMetric
 from mmgmp.registry import METRICS
 
 
 @METRICS.register_module()
-class OutOfDistributionDetection(BaseMetric):
+class OutOfDistributionDetection(SampleMetric):
     """AUROC and FPR95 of the largest class probability, known vs foreign.
 
     The evaluated set holds samples of two corpora, such as a
@@ -60,34 +59,16 @@ class OutOfDistributionDetection(BaseMetric):
             )
         self.foreign_domains = frozenset(foreign_domains)
 
-    def process(
-        self,
-        data_batch: Any,  # noqa: ARG002
-        data_samples: Sequence[Mapping[str, Any]],
-    ) -> None:
-        """Keep the confidence of each sample and whether it is foreign.
-
-        Args:
-            data_batch: Not used.
-            data_samples: Samples as dicts with ``pred_score`` ``(K,)`` and
-                the meta entry ``domain``.
-
-        Raises:
-            KeyError: If there is no ``domain``.
-            TypeError: If there is no ``pred_score``.
-            ValueError: If a score cannot be evaluated.
-        """
-        for sample in data_samples:
-            if 'domain' not in sample:
-                raise KeyError(
-                    'domain must be a meta entry of every data sample, got '
-                    f'only {sorted(sample)}; add it to meta_keys of '
-                    'PackMultiModalInputs'
-                )
-            score = read_score(sample.get('pred_score'), 'pred_score')
-            self.results.append(
-                (float(score.max()), sample['domain'] in self.foreign_domains)
+    def read(self, sample: Mapping[str, Any]) -> tuple[float, bool]:
+        """Return confidence and whether it is foreign; see the base class."""
+        if 'domain' not in sample:
+            raise KeyError(
+                'domain must be a meta entry of every data sample, got '
+                f'only {sorted(sample)}; add it to meta_keys of '
+                'PackMultiModalInputs'
             )
+        score = read_score(sample.get('pred_score'), 'pred_score')
+        return float(score.max()), sample['domain'] in self.foreign_domains
 
     def compute_metrics(
         self, results: list[tuple[float, bool]]

@@ -141,7 +141,8 @@ class ModalityEncoder(BaseModule):
 
         Args:
             inputs: ``(N, C, T, H, W)`` or ``(N, C, F, T)``, optionally with a
-                dimension of several clips after ``N``.
+                dimension of several clips after ``N``. A backbone of 3D
+                convolutions takes ``(N, C, F, T)`` as clips of one frame.
 
         Returns:
             Features ``(N, out_channels)``, averaged over clips.
@@ -159,12 +160,16 @@ class ModalityEncoder(BaseModule):
             pass both on to :meth:`forward_trainable`.
         """
         clips = 1
+        if inputs.ndim == 4 and self._clip_ndim == 5:
+            inputs = inputs.unsqueeze(2)
         if inputs.ndim > self._clip_ndim:
             clips = inputs.shape[1]
             inputs = inputs.flatten(0, 1)
         if self.channels_last:
             inputs = inputs.contiguous(memory_format=_layout(inputs.ndim))
         state: Any = inputs
+        # Found anew each time: a copy of the model, or one whose batch norms
+        # were converted, has other modules.
         stages = split_stages(self.backbone)
         if stages is not None:
             with torch.no_grad():
@@ -241,20 +246,8 @@ class ModalityEncoder(BaseModule):
     def _check(
         self, stages: StagedBackbone | None, out_channels: int | None
     ) -> None:
+        self._check_layer4(stages)
         name = type(self.backbone).__name__
-        check_choice(
-            'layer4_init',
-            self.layer4_init,
-            LAYER4_INITS,
-            'correct model.encoders.<modality>.layer4_init',
-        )
-        has_layer4 = stages is not None and stages.num_stages >= 4
-        if self.layer4_init == 'random' and not has_layer4:
-            raise ValueError(
-                "layer4_init='random' needs a backbone with residual stages 1 "
-                f"to 4, got {name}; set layer4_init='pretrained' in the "
-                'encoder'
-            )
         if stages is None:
             if self.frozen_stages >= 0:
                 raise ValueError(
@@ -274,6 +267,21 @@ class ModalityEncoder(BaseModule):
                 f'{self.frozen_stages}, which leaves no stage of the {name} '
                 'to train; lower frozen_stages of the encoder or drop the '
                 'modality from model.encoders'
+            )
+
+    def _check_layer4(self, stages: StagedBackbone | None) -> None:
+        check_choice(
+            'layer4_init',
+            self.layer4_init,
+            LAYER4_INITS,
+            'correct model.encoders.<modality>.layer4_init',
+        )
+        has_layer4 = stages is not None and stages.num_stages >= 4
+        if self.layer4_init == 'random' and not has_layer4:
+            raise ValueError(
+                "layer4_init='random' needs a backbone with residual stages 1 "
+                f'to 4, got {type(self.backbone).__name__}; set '
+                "layer4_init='pretrained' in the encoder"
             )
 
 

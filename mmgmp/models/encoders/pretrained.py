@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 
 from torch import Tensor, nn
 
 from mmgmp.utils.checkpoint_files import read_checkpoint
 
+#: Start of the names of weights that the package brings along.
+PACKAGED = 'mmgmp://'
 _KEYS = {'checkpoint', 'prefix'}
 _GUIDE = 'data_prep/checkpoints/README.md'
 
@@ -49,7 +52,8 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
     Only PyTorch's restricted unpickler is used; nothing is downloaded.
 
     Args:
-        checkpoint: Local file: tensors by name, or such a dict under
+        checkpoint: Local file, or ``mmgmp://NAME`` for a file in
+            ``mmgmp/weights``: tensors by name, or such a dict under
             ``state_dict``.
         prefix: Start of the wanted names.
 
@@ -61,6 +65,9 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
         OSError: If it is not a whole checkpoint of harmless objects.
         ValueError: If no name has the prefix.
     """
+    if checkpoint.startswith(PACKAGED):
+        folder = files('mmgmp').joinpath('weights')
+        checkpoint = str(folder.joinpath(checkpoint.removeprefix(PACKAGED)))
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(
             f'pretrained of ModalityEncoder must be a local file, got '

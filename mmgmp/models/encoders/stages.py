@@ -74,7 +74,9 @@ class PlainStages(StagedBackbone):
             state = module(state)
         if stage == 0 and getattr(backbone, 'with_pool1', True):
             state = backbone.maxpool(state)
-        if stage == 1 and getattr(backbone, 'with_pool2', False):
+        # Halves time; of one frame, as a spectrogram is, nothing is left.
+        has_pool2 = stage == 1 and getattr(backbone, 'with_pool2', False)
+        if has_pool2 and state.shape[2] > 1:
             state = backbone.pool2(state)
         return state
 

@@ -16,6 +16,7 @@ from mmgmp.models.feature_transforms.base_feature_transform import (
 from mmgmp.registry import MODELS
 from mmgmp.structures import Task
 from mmgmp.utils.activity import current_epoch
+from mmgmp.utils.checks import check_choice
 from mmgmp.utils.ratios import mean_of_others, poison
 
 
@@ -77,33 +78,37 @@ class OPMFeatureDrop(BaseFeatureTransform):
         init_cfg: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(in_channels, init_cfg)
+        self.q_base = q_base
+        self.mu = mu
+        self.p_exe = p_exe
+        self.warmup_epochs = warmup_epochs
+        self._check(tuple(affects))
+        self.tasks = frozenset(Task(name) for name in affects)
+
+    def _check(self, affects: tuple[str, ...]) -> None:
         if len(self.in_channels) < 2:
             raise ValueError(
                 'OPMFeatureDrop compares modalities, got '
                 f'{list(self.in_channels)}; drop it from '
                 'model.feature_transforms'
             )
-        for name, value in (('q_base', q_base), ('p_exe', p_exe)):
+        for name, value in (('q_base', self.q_base), ('p_exe', self.p_exe)):
             if not 0 <= value <= 1:
                 raise ValueError(
                     f'{name} must be in [0, 1], got {value}; set {name} of '
                     'OPMFeatureDrop in model.feature_transforms'
                 )
-        if mu < 0 or warmup_epochs < 0:
+        if self.mu < 0 or self.warmup_epochs < 0:
             raise ValueError(
-                f'mu and warmup_epochs must be >= 0, got {mu} and '
-                f'{warmup_epochs}; set them in OPMFeatureDrop'
+                f'mu and warmup_epochs must be >= 0, got {self.mu} and '
+                f'{self.warmup_epochs}; set them in OPMFeatureDrop'
             )
-        if tuple(affects) not in (('cls',), ('cls', 'domain')):
-            raise ValueError(
-                "affects must be ('cls',) or ('cls', 'domain'), got "
-                f'{tuple(affects)}; set affects of OPMFeatureDrop'
-            )
-        self.q_base = q_base
-        self.mu = mu
-        self.p_exe = p_exe
-        self.warmup_epochs = warmup_epochs
-        self.tasks = frozenset(Task(name) for name in affects)
+        check_choice(
+            'affects',
+            affects,
+            (('cls',), ('cls', 'domain')),
+            'set affects of OPMFeatureDrop',
+        )
 
     def forward(
         self, features: Mapping[str, Tensor], context: FeatureContext

@@ -113,6 +113,20 @@ class InnerStepPlan(BaseForwardPlan):
                 for m, encoder in model.encoders.items()
             }
         batch = model.assemble(outputs, inputs, data_samples)
+        moved = self._move(model, batch, states)
+        return replace(
+            batch,
+            outputs={},
+            inner_features=model.transform_features(moved, batch.labels),
+        )
+
+    def _move(
+        self,
+        model: PlannedModel,
+        batch: MultiModalBatch,
+        states: Mapping[str, Any],
+    ) -> dict[str, Tensor]:
+        """Encoder outputs after one step on the unimodal losses."""
         moved = {}
         for modality, encoder in model.encoders.items():
             loss = model.unimodal_heads[modality].loss(
@@ -127,11 +141,7 @@ class InnerStepPlan(BaseForwardPlan):
             moved[modality] = self._run_again(
                 encoder, weights, states[modality]
             )
-        return replace(
-            batch,
-            outputs={},
-            inner_features=model.transform_features(moved, batch.labels),
-        )
+        return moved
 
     def _run_again(
         self, encoder: nn.Module, weights: Mapping[str, Tensor], state: Any

@@ -1,6 +1,9 @@
 """Building blocks that several methods share; they need torch only."""
 
-from mmgmp.models.layers.contrastive_projector import ContrastiveProjector
+from mmgmp.models.layers.contrastive_projector import (
+    ContrastiveProjector,
+    contrastive_projectors,
+)
 from mmgmp.models.layers.cross_modal_translator import CrossModalTranslator
 from mmgmp.models.layers.gradient_reversal import reverse_gradient
 from mmgmp.models.layers.modality_dropout import drop_modalities
@@ -12,6 +15,7 @@ from mmgmp.models.layers.supervised_contrast import (
 __all__ = [
     'ContrastiveProjector',
     'CrossModalTranslator',
+    'contrastive_projectors',
     'drop_modalities',
     'reverse_gradient',
     'stack_modalities',

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -44,3 +46,25 @@ class ContrastiveProjector(nn.Module):
     def forward(self, feature: Tensor) -> Tensor:
         """Return unit vectors ``(N, out_channels)`` of ``(N, D)``."""
         return F.normalize(self.layers(feature), dim=1)
+
+
+def contrastive_projectors(
+    widths: Mapping[str, int], hidden_channels: int, out_channels: int
+) -> nn.ModuleDict:
+    """Build one projector per modality.
+
+    Args:
+        widths: What each one reads.
+        hidden_channels: As in :class:`ContrastiveProjector`.
+        out_channels: As in :class:`ContrastiveProjector`.
+
+    Example:
+        >>> list(contrastive_projectors({'video': 4, 'audio': 2}, 8, 3))
+        ['video', 'audio']
+    """
+    return nn.ModuleDict(
+        {
+            m: ContrastiveProjector(width, hidden_channels, out_channels)
+            for m, width in widths.items()
+        }
+    )

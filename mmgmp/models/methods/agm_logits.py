@@ -96,6 +96,7 @@ class AGMLogitsMethod(BaseMethod):
         if self.training:
             gains = self._gains(self._scores(stacked.detach(), batch))
             gains = gains.to(stacked)[:, None, None]
+            # The value stays; only what flows back is multiplied.
             fixed = stacked.detach()
             stacked = fixed + gains * (stacked - fixed)
         loss = F.cross_entropy(stacked.sum(0), batch.labels)
@@ -117,6 +118,8 @@ class AGMLogitsMethod(BaseMethod):
         ]
         sums = -right.double().clamp(min=1e-8).log().sum(1)
         packed = torch.cat([sums, sums.new_tensor([right.shape[1]])])
+        # A collective within the forward pass, which all ranks make once per
+        # micro-batch, before any of the optimizer's.
         if get_world_size() > 1:
             all_reduce(packed)
         return packed[:-1] / packed[-1].clamp(min=1)

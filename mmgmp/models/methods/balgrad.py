@@ -127,6 +127,8 @@ class BalGradMethod(BaseMethod):
         if self.weighting == 'uniform':
             return torch.full_like(losses, 0.5)
         sums = losses * count
+        # A collective within the forward pass: every rank has this method
+        # and comes by here, also with a batch of another size.
         if self.training and get_world_size() > 1:
             all_reduce(sums)
         return sums / sums.sum().clamp(min=torch.finfo(sums.dtype).tiny)

@@ -136,6 +136,7 @@ class CGGMProbesMethod(BaseMethod):
 
     def _probe(self, batch: MultiModalBatch) -> dict[str, Tensor]:
         return {
+            # Detached: a probe watches a modality and does not train it.
             m: probe(batch.features[m].detach())
             for m, probe in self.probes.items()
         }
@@ -145,6 +146,7 @@ class CGGMProbesMethod(BaseMethod):
             [
                 F.cosine_similarity(
                     weight.flatten(),
+                    # The classifier turns towards the probe, not it to it.
                     probe.output.weight.detach().flatten(),
                     dim=0,
                 )

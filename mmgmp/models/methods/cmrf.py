@@ -7,11 +7,11 @@ from itertools import permutations
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from mmgmp.models.layers import (
-    ContrastiveProjector,
+    contrastive_projectors,
     stack_modalities,
     supervised_contrast,
 )
@@ -110,13 +110,8 @@ class CMRFMethod(BaseMethod):
         self.mix_alpha = mix_alpha
         self.temperature = temperature
         self.base_temperature = base_temperature
-        self.projectors = nn.ModuleDict(
-            {
-                m: ContrastiveProjector(
-                    width, projector_channels, embedding_channels
-                )
-                for m, width in in_channels.items()
-            }
+        self.projectors = contrastive_projectors(
+            in_channels, projector_channels, embedding_channels
         )
 
     def losses(self, batch: MultiModalBatch) -> dict[Task, dict[str, Tensor]]:
@@ -168,6 +163,7 @@ class CMRFMethod(BaseMethod):
         distances = []
         for own, other in permutations(student, 2):
             share = self.mixing_shares(student[own])
+            # The own modality in the majority, and back onto the sphere.
             mixture = share * teacher[own] + (1 - share) * teacher[other]
             difference = F.normalize(mixture, dim=1) - student[own]
             distance = torch.linalg.vector_norm(difference, dim=1).mean()

@@ -97,24 +97,27 @@ class GMPVariantUMethod(BaseMethod):
         self.has_domain_logits = num_domains > 1
         if not self.has_domain_logits:
             return
+        self._build(hidden_channels, discriminator_channels, dropout)
+        for parameter in self.parameters():
+            parameter.requires_grad = train_discriminator
+
+    def _build(self, hidden: int, discriminator: int, dropout: float) -> None:
         self.projections = nn.ModuleDict(
             {
                 m: nn.Sequential(
-                    nn.Linear(width, hidden_channels),
+                    nn.Linear(width, hidden),
                     nn.ReLU(inplace=True),
                     nn.Dropout(dropout),
                 )
-                for m, width in in_channels.items()
+                for m, width in self.in_channels.items()
             }
         )
         self.discriminator = nn.Sequential(
-            nn.Linear(hidden_channels, discriminator_channels),
-            nn.BatchNorm1d(discriminator_channels),
+            nn.Linear(hidden, discriminator),
+            nn.BatchNorm1d(discriminator),
             nn.ReLU(inplace=True),
-            nn.Linear(discriminator_channels, num_domains),
+            nn.Linear(discriminator, self.num_domains),
         )
-        for parameter in self.parameters():
-            parameter.requires_grad = train_discriminator
 
     def losses(self, batch: MultiModalBatch) -> dict[Task, dict[str, Tensor]]:
         """Return the terms; see the base class."""

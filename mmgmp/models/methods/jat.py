@@ -14,6 +14,7 @@ from mmgmp.models.layers import drop_modalities, reverse_gradient
 from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
+from mmgmp.utils.checks import check_choice
 
 _SINGLE_SOURCE = ('uniform', 'class_entropy')
 
@@ -105,11 +106,16 @@ class JATMethod(BaseMethod):
         **kwargs: Any,
     ) -> None:
         super().__init__(in_channels, num_classes, **kwargs)
-        if num_domains < 1 or single_source_weights not in _SINGLE_SOURCE:
+        check_choice(
+            'single_source_weights of JATMethod',
+            single_source_weights,
+            _SINGLE_SOURCE,
+            'correct model.methods',
+        )
+        if num_domains < 1:
             raise ValueError(
-                'num_domains of JATMethod must be >= 1 and single_source_'
-                f'weights one of {list(_SINGLE_SOURCE)}, got {num_domains} '
-                f'and {single_source_weights!r}; correct model.methods'
+                f'num_domains of JATMethod must be >= 1, got {num_domains}; '
+                'correct model.methods'
             )
         if not 0 <= modality_dropout < 1:
             raise ValueError(
@@ -214,6 +220,7 @@ class JATMethod(BaseMethod):
             logits = self.modality_discriminator(
                 self.modality_projectors[modality](reversed_)
             )
+            # The reversal is inside: the encoder learns to hide it.
             truth = torch.full((len(logits),), index, device=logits.device)
             losses.append(F.cross_entropy(logits, truth))
         return torch.stack(losses).mean()
@@ -233,6 +240,8 @@ class JATMethod(BaseMethod):
         if not read:
             count = len(batch.features)
             return batch.logits.new_full((count,), 1 / count)
+        # A modality whose domain cannot be guessed is the invariant one, and
+        # its unimodal loss counts more.
         entropies = torch.stack([_mean_entropy(x) for x in read.values()])
         weights = (entropies / self.entropy_temperature).softmax(0)
         return weights.detach() if self.detach_weights else weights

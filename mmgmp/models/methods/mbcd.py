@@ -85,6 +85,9 @@ class MBCDMethod(BaseMethod):
 
     def losses(self, batch: MultiModalBatch) -> dict[Task, dict[str, Tensor]]:
         """Return the terms; see the base class."""
+        # Eq. (2)-(4): who leads is dropped now and then, in the features at
+        # weights moved one step (Eq. 5-6), so that the fused loss reaches
+        # the encoders through that step.
         rates = drop_rates(list(batch.unimodal_logits.values()), self.floor)
         left = drop_modalities(batch.inner_features, rates)
         fused = batch.classify(left)
@@ -95,6 +98,7 @@ class MBCDMethod(BaseMethod):
                 [F.cross_entropy(logits, batch.labels) for logits in unimodal]
             ).sum(),
         }
+        # Eq. (8); the teacher says nothing before the averaging has begun.
         if 'logits' in batch.teacher:
             target = batch.teacher['logits']
             terms['distillation_fused'] = self.fused_distillation * divergence(
@@ -137,6 +141,7 @@ def drop_rates(logits: list[Tensor], floor: float = 0.0) -> Tensor:
     scores = torch.stack([x.detach().softmax(1).amax(1).sum() for x in logits])
     count = len(scores)
     ratios = scores[:, None] / scores
+    # Less the 1 on the diagonal, which is no comparison.
     lead = (ratios.sum(1) - 1) / max(count - 1, 1)
     rates = floor + (1 - floor) * (lead - 1).tanh()
     return torch.where(lead <= 1, 0, rates)  # NaN stays

@@ -139,6 +139,7 @@ class MOOSAMethod(SimMMDGMethod):
         own = {'weighted': self.weighted(branches, batch.labels)}
         if self.entropy_weight:
             probabilities = branches.softmax(2)
+            # The authors' 1e-5, against log 0.
             entropy = -(probabilities * (probabilities + 1e-5).log()).sum(2)
             own['entropy'] = self.entropy_weight * entropy.mean()
         if self.jigsaw_weight:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from mmgmp.models.layers import (
-    ContrastiveProjector,
+    contrastive_projectors,
     stack_modalities,
     supervised_contrast,
 )
@@ -108,13 +108,10 @@ class NELMethod(BaseMethod):
         self.normalize_rows = normalize_rows
         self.loss_scale = loss_scale
         self.replaces_cls_loss = loss_scale != 1
-        self.projectors = nn.ModuleDict(
-            {
-                m: ContrastiveProjector(
-                    width // 2, projector_channels, embedding_channels
-                )
-                for m, width in in_channels.items()
-            }
+        self.projectors = contrastive_projectors(
+            {m: width // 2 for m, width in in_channels.items()},
+            projector_channels,
+            embedding_channels,
         )
 
     def losses(self, batch: MultiModalBatch) -> dict[Task, dict[str, Tensor]]:
@@ -134,29 +131,29 @@ class NELMethod(BaseMethod):
             self.supervised_temperature,
             self.base_temperature,
         )
-        shifted = F.normalize(
-            torch.cat(
-                [
-                    mean_shift(x, self.num_neighbours)
-                    for x in embeddings.values()
-                ],
-                dim=1,
-            ),
-            dim=1,
-        )
         features = torch.cat(list(batch.features.values()), dim=1)
         if self.normalize_rows:
             features = F.normalize(features, dim=1)
         scale = self.loss_scale
+        # Eq. (14)
         terms = {
             'contrast': scale * (1 - self.alpha) * contrast,
-            'views': scale * self.alpha * self.views(*shifted.chunk(2)),
+            'views': scale
+            * self.alpha
+            * self.views(*self._shifted(embeddings)),
             'spectrum': scale * self.beta * negative_entropy(features),
         }
         if self.replaces_cls_loss:
             fused = F.cross_entropy(batch.logits, batch.labels)
             terms['fused'] = scale * fused
         return self.tagged(**terms)
+
+    def _shifted(self, embeddings: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        """Unit vectors moved towards their neighbours, one tensor a view."""
+        moved = [
+            mean_shift(x, self.num_neighbours) for x in embeddings.values()
+        ]
+        return F.normalize(torch.cat(moved, dim=1), dim=1).chunk(2)
 
     def views(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the contrast between two views, 0-dim.
@@ -196,6 +193,7 @@ def mean_shift(embeddings: Tensor, num_neighbours: int) -> Tensor:
     count = min(num_neighbours, len(embeddings) - 1)
     if not count:
         return embeddings
+    # Who is a neighbour is no function to differentiate; where they are is.
     constant = embeddings.detach()
     similarity = constant @ constant.T
     similarity.fill_diagonal_(-torch.inf)
@@ -230,6 +228,8 @@ def negative_entropy(features: Tensor, threshold: float = 1e-6) -> Tensor:
     solvable = torch.where(matrix.isfinite(), matrix, 0)
     values = torch.linalg.eigvalsh(solvable)
     values = torch.where(values > threshold, values, 0)
+    # Eigenvalues left out are zeros, and 0 log 0 is 0: inside the logarithm
+    # they are clamped, or their gradient would be NaN.
     tiny = torch.finfo(values.dtype).tiny
     shares = values / values.sum().clamp(min=tiny)
     entropy = (shares * shares.clamp(min=tiny).log()).sum()

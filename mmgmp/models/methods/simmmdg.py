@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmgmp.models.layers import (
-    ContrastiveProjector,
     CrossModalTranslator,
+    contrastive_projectors,
     stack_modalities,
     supervised_contrast,
 )
@@ -108,14 +108,11 @@ class SimMMDGMethod(BaseMethod):
         self.max_distance = max_distance
         self.translation_form = translation
         self.detach_target = detach_target
-        self.projectors = nn.ModuleDict(
-            {
-                m: ContrastiveProjector(
-                    width // 2, projector_channels, embedding_channels
-                )
-                for m, width in in_channels.items()
-                if contrast_weight
-            }
+        halves = {m: width // 2 for m, width in in_channels.items()}
+        self.projectors = contrastive_projectors(
+            halves if contrast_weight else {},
+            projector_channels,
+            embedding_channels,
         )
         self.translators = nn.ModuleDict(
             {

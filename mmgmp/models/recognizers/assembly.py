@@ -34,6 +34,29 @@ def build(config: Config, **defaults: Any) -> Any:
     return MODELS.build({**defaults, **config})
 
 
+def build_encoders(configs: Config) -> ModuleDict:
+    """Build one encoder per modality, in the order of the configs.
+
+    Args:
+        configs: One config per modality.
+
+    Returns:
+        MMEngine's container: PyTorch's would hide ``init_weights`` of what
+        it holds, and so its pretrained weights.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    if not configs:
+        raise ValueError(
+            'model.encoders must name at least one modality, got none; '
+            'for example dict(video=dict(...), audio=dict(...))'
+        )
+    return ModuleDict(
+        {name: MODELS.build(dict(cfg)) for name, cfg in configs.items()}
+    )
+
+
 def build_unimodal_heads(
     config: Config | None, widths: Mapping[str, int]
 ) -> ModuleDict:

@@ -7,17 +7,9 @@ from functools import partial
 from typing import Any
 
 from mmaction.structures import ActionDataSample
-from mmengine.model import BaseModel, ModuleDict, ModuleList
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmgmp.models.recognizers import batch_assembly
-from mmgmp.models.recognizers.assembly import (
-    build,
-    build_contributions,
-    build_methods,
-    build_unimodal_heads,
-    encoder_parameters,
-)
 from mmgmp.models.recognizers.method_terms import (
     add_method_terms,
     hand_on_feedback,
@@ -29,13 +21,8 @@ from mmgmp.models.recognizers.partial_samples import (
     check_partial,
     encode_rows,
 )
-from mmgmp.models.recognizers.requirements import (
-    check_methods,
-    check_missing,
-    check_transforms,
-    fill_missing,
-    order_modalities,
-)
+from mmgmp.models.recognizers.recognizer_parts import RecognizerParts
+from mmgmp.models.recognizers.requirements import fill_missing
 from mmgmp.models.recognizers.shares import confidences, share
 from mmgmp.registry import MODELS
 from mmgmp.structures import (
@@ -47,14 +34,12 @@ from mmgmp.structures import (
     keep_present,
     read_presence,
 )
-from mmgmp.utils.modality_order import trained_order
 
 Inputs = Mapping[str, Tensor]
-Config = Mapping[str, Any]
 
 
 @MODELS.register_module()
-class AudioVisualRecognizer(BaseModel):
+class AudioVisualRecognizer(RecognizerParts):
     """Encoders, fusion, classifier and domain discriminator.
 
     The three MMEngine modes are the usual ones. In ``loss`` mode every loss
@@ -113,73 +98,6 @@ class AudioVisualRecognizer(BaseModel):
 
     Source: GMP (arXiv 2603.14175), Section 3 and implementation details.
     """
-
-    def __init__(
-        self,
-        encoders: Config,
-        cls_head: Config,
-        fusion: Config | None = None,
-        domain_head: Config | None = None,
-        unimodal_heads: Config | None = None,
-        methods: Sequence[Config] = (),
-        contribution: Config | str | None = None,
-        fusion_params_in_modality: bool = False,
-        unimodal_heads_in_modality: bool = False,
-        feature_transforms: Sequence[Config] = (),
-        forward_plan: Config | None = None,
-        missing_modalities: Mapping[str, str] | None = None,
-        modality_order: Sequence[str] | None = None,
-        data_preprocessor: Config | None = None,
-        init_cfg: dict | None = None,
-    ) -> None:
-        super().__init__(data_preprocessor, init_cfg)
-        encoders = order_modalities(encoders, modality_order)
-        if not encoders:
-            raise ValueError(
-                'model.encoders must name at least one modality, got none; '
-                'for example dict(video=dict(...), audio=dict(...))'
-            )
-        # MMEngine's containers: PyTorch's would hide `init_weights` of what
-        # they hold, and so its pretrained weights.
-        self.encoders: Any = ModuleDict(
-            {name: MODELS.build(dict(cfg)) for name, cfg in encoders.items()}
-        )
-        self.modalities = tuple(self.encoders)
-        widths: dict[str, Any] = {
-            m: e.out_channels for m, e in self.encoders.items()
-        }
-        self.fusion = build(
-            fusion or dict(type='ConcatFusion'), in_channels=widths
-        )
-        width = self.fusion.out_channels
-        self.cls_head = build(cls_head, in_channels=width)
-        self.domain_head = (
-            None
-            if domain_head is None
-            else build(domain_head, in_channels=width)
-        )
-        self.unimodal_heads: Any = build_unimodal_heads(unimodal_heads, widths)
-        self.feature_transforms: Any = ModuleList(
-            build(config, in_channels=widths) for config in feature_transforms
-        )
-        check_transforms(self.feature_transforms)
-        self.methods: Any = build_methods(methods, widths, self.num_classes)
-        self.contributions = build_contributions(contribution, self)
-        self.forward_plan = MODELS.build(
-            dict(forward_plan or dict(type='SinglePassPlan'))
-        )
-        self.forward_plan.check(self)
-        check_methods(self)
-        self.missing_modalities = dict(missing_modalities or {})
-        check_missing(self)
-        self._teacher: Teacher | None = None
-        # Then an encoder's feature is not the only way to its parameters.
-        self._has_heads = (
-            fusion_params_in_modality or unimodal_heads_in_modality
-        )
-        self._encoder_parameters = encoder_parameters(
-            self, fusion_params_in_modality, unimodal_heads_in_modality
-        )
 
     # -- the three modes --------------------------------------------------
 
@@ -240,26 +158,6 @@ class AudioVisualRecognizer(BaseModel):
             features = fill_missing(self, features)
         return features
 
-    def check_inputs(self, inputs: Inputs, skip: Iterable[str] = ()) -> None:
-        """Refuse inputs that lack a modality.
-
-        Args:
-            inputs: As in :meth:`forward`.
-            skip: Modalities that may be absent.
-
-        Raises:
-            ValueError: If a modality of the model is not in the batch.
-        """
-        missing = [
-            m for m in self.modalities if m not in inputs and m not in skip
-        ]
-        if missing:
-            raise ValueError(
-                f'model.encoders names {missing}, which the batch lacks; it '
-                f'has {list(inputs)}. Rename the encoder, or add the modality '
-                'to dataset.modalities and to the pipeline'
-            )
-
     def encode(
         self, inputs: Inputs, skip: Iterable[str] = ()
     ) -> dict[str, Tensor]:
@@ -315,15 +213,7 @@ class AudioVisualRecognizer(BaseModel):
         """
         check_partial(self, inputs)
         batch = self.forward_plan.run(self, inputs, data_samples)
-        terms: dict[Task, dict[str, Tensor]] = {}
-        if not any(method.replaces_cls_loss for method in self.methods):
-            loss = self.cls_head.loss(batch.logits, batch.labels)
-            terms[Task.CLASSIFICATION] = {'': loss}
-        if self.domain_head is not None and batch.domain_logits is not None:
-            loss = self.domain_head.loss(
-                batch.domain_logits, batch.domain_labels
-            )
-            terms[Task.DOMAIN] = {'': loss}
+        terms = self._head_terms(batch)
         add_method_terms(terms, self.methods, batch, self._teacher)
         return LossReport(
             terms,
@@ -335,6 +225,21 @@ class AudioVisualRecognizer(BaseModel):
             batch_assembly.batch_accuracies(batch),
             batch.present,
         ).as_losses()
+
+    def _head_terms(
+        self, batch: MultiModalBatch
+    ) -> dict[Task, dict[str, Tensor]]:
+        """Losses of the joint heads, but for one that a method replaces."""
+        terms: dict[Task, dict[str, Tensor]] = {}
+        if not any(method.replaces_cls_loss for method in self.methods):
+            loss = self.cls_head.loss(batch.logits, batch.labels)
+            terms[Task.CLASSIFICATION] = {'': loss}
+        if self.domain_head is not None and batch.domain_logits is not None:
+            loss = self.domain_head.loss(
+                batch.domain_logits, batch.domain_labels
+            )
+            terms[Task.DOMAIN] = {'': loss}
+        return terms
 
     def predict(
         self, inputs: Inputs, data_samples: list[ActionDataSample]
@@ -378,41 +283,6 @@ class AudioVisualRecognizer(BaseModel):
             partial(hand_on_feedback, self.methods),
             unclipped_parameters(self.methods),
         )
-
-    def _load_from_state_dict(
-        self, state_dict: Mapping[str, Tensor], prefix: str, *args: Any
-    ) -> None:
-        """Refuse weights of encoders in another order.
-
-        A concatenated feature would be put together in another order than
-        the one its head was trained for, with no error from anywhere.
-        """
-        own = [name for name in state_dict if name.startswith(prefix)]
-        order = trained_order(name.removeprefix(prefix) for name in own)
-        common = [m for m in order if m in self.modalities]
-        if common != [m for m in self.modalities if m in order]:
-            raise ValueError(
-                f'model.encoders are in the order {list(self.modalities)}, '
-                f'the checkpoint was trained with {order}; use the original '
-                'config file, or set model.modality_order: MMEngine sorts the '
-                'keys of a config that it writes into a work directory or a '
-                'checkpoint'
-            )
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
-    # -- parts ------------------------------------------------------------
-
-    @property
-    def num_classes(self) -> int:
-        """Number of classes K."""
-        return int(self.cls_head.num_classes)
-
-    def trainable_encoder_parameters(self) -> dict[str, list[nn.Parameter]]:
-        """Return the parameters that a gradient strategy acts on."""
-        return {
-            modality: [p for p in parameters if p.requires_grad]
-            for modality, parameters in self._encoder_parameters.items()
-        }
 
     def assemble(
         self,

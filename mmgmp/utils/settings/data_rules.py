@@ -33,6 +33,7 @@ def check_loaders(facts: RunFacts) -> Iterator[Problem]:
             yield from _check_lists(loader)
     if facts.train is not None and facts.train.is_known:
         yield from _check_batches(facts.train)
+        yield from _check_shuffle(facts.train)
         yield from _check_classes_filled(facts.train)
     for evaluated in (facts.val, facts.test):
         if evaluated is not None and evaluated.drop_last:
@@ -177,7 +178,11 @@ def _check_batches(train: LoaderFacts) -> Iterator[Problem]:
             'another batch_size would fit better',
             WARNING,
         )
-    if not train.shuffle:
+
+
+def _check_shuffle(train: LoaderFacts) -> Iterator[Problem]:
+    # A batch sampler of the user's has an order of its own.
+    if train.batch_size and train.num_samples and not train.shuffle:
         yield Problem(
             'shuffle',
             'train_dataloader.sampler.shuffle should be True, got False: '

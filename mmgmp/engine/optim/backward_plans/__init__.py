@@ -12,10 +12,14 @@ from mmgmp.utils.checks import check_choice
 __all__ = ['BackwardPlan', 'FeaturePlan', 'ModalityPlan', 'TaskPlan', 'choose']
 
 LEVELS = ('parameter', 'feature')
+ACTS_ON = ('gradient', 'update')
 
 
 def choose(
-    rule: CombineRule, level: str, accumulative_counts: int
+    rule: CombineRule,
+    level: str,
+    accumulative_counts: int,
+    acts_on: str = 'gradient',
 ) -> type[BackwardPlan]:
     """Choose by the strategy alone.
 
@@ -29,6 +33,14 @@ def choose(
             f'no gradient accumulation, got accumulative_counts='
             f"{accumulative_counts}; use optim_wrapper.level='parameter'"
         )
+    check_choice('acts_on', acts_on, ACTS_ON, 'set optim_wrapper.acts_on')
+    if acts_on == 'update':
+        if level == 'feature':
+            raise ValueError(
+                "acts_on='update' compares gradients of parameters, got "
+                "level='feature'; set optim_wrapper.level='parameter'"
+            )
+        return TaskPlan
     if len(rule.task_groups) == 1:
         return TaskPlan
     if level == 'feature':

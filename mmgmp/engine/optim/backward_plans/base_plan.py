@@ -16,6 +16,7 @@ from mmgmp.engine.optim.gradients import (
     inner_products,
 )
 from mmgmp.engine.optim.observation import Boundary
+from mmgmp.engine.optim.update_scale import GradientScale
 from mmgmp.engine.optim.window import Window
 from mmgmp.structures import GradientProducts, Task, TaskLosses
 
@@ -30,6 +31,7 @@ class BackwardPlan(ABC):
         groups: The encoders' parameters.
         scale: Scales a loss before it is differentiated.
         unit: Gives the factor by which gradients are too large.
+        update_scale: Is shown the tasks' gradients before they are changed.
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class BackwardPlan(ABC):
         groups: EncoderGroups,
         scale: Callable[[Tensor], Tensor],
         unit: Callable[[], Tensor | float],
+        update_scale: GradientScale,
     ) -> None:
         self.rule = rule
         self.groups = groups
         self.scale = scale
         self.unit = unit
+        self.update_scale = update_scale
 
     @abstractmethod
     def add(

@@ -53,6 +53,7 @@ class FeaturePlan(ModalityPlan):
                 outputs.append(feature)
                 combined.append(torch.stack(parts).sum(0))
         if outputs:
+            # One pass from all outputs at once: it frees the graph.
             with explained_checkpointing():
                 torch.autograd.backward(
                     outputs, combined, inputs=self.groups.flat
@@ -108,7 +109,9 @@ class FeaturePlan(ModalityPlan):
         )
         if get_world_size() == 1:
             return products
-        # Each rank's share of the batch carries its weight, squared.
+        # A rank's gradients are those of its own mean loss. They carry its
+        # weight, and products of two of them its square; products between
+        # ranks, which samples do not share, are zero.
         local = torch.stack(
             [products.classification, products.domain, products.cross]
         )

@@ -81,6 +81,7 @@ class TaskPlan(BackwardPlan):
                 key: reduction.wait()
                 for key, reduction in window.reductions.items()
             }
+        self.update_scale.measure(window.gradients.values())
         rule, signals, modulated = self.rule, boundary.signals, None
         if all(task in window.gradients for task in rule.pair):
             products = self.products(window.gradients, self.groups.parts)

@@ -37,6 +37,11 @@ class AGMModulation(EncoderModulation):
     for a linear head on concatenated features; ``AGMLogitsMethod`` among
     ``model.methods`` does it for any head, instead of this modulation.
 
+    The authors also clip the norm of all gradients to 1.0, in steps in which
+    an entry of the output layer's gradient exceeds 1 in size. This condition
+    is not built [choice]; ``clip_grad=dict(max_norm=1.0)`` of the wrapper
+    clips in every step.
+
     The running means are in the checkpoint. They are also updated outside
     the activity window, and not by a batch whose scores are not finite
     [choice].
@@ -102,6 +107,8 @@ class AGMModulation(EncoderModulation):
             self.num_updates = torch.zeros_like(scores[0])
         running = self.running_scores.to(scores)
         count = self.num_updates.to(scores)
+        # With the mean of the steps before: a modality is compared with its
+        # history, of which this step is no part yet.
         factors = adaptive_gains(scores, running, self.alpha, self.cap)
         is_finite = scores.isfinite().all()
         count = torch.where(is_finite, count + 1, count)

@@ -121,6 +121,8 @@ class CGGMModulation(EncoderModulation, FeedbackModulation):
         self.previous = torch.where(is_finite, accuracy, previous)
         self.last_balance = torch.where(is_finite, balance, last.to(balance))
         self._was_active = self.is_active(signals.epoch)
+        # Where the balance is not finite it counts as 1; a lost accuracy
+        # must not pass for an ordinary step.
         return self.rho_s * balance + poison(accuracy)
 
     def balance(self, accuracy: Tensor, previous: Tensor) -> Tensor:
@@ -131,6 +133,8 @@ class CGGMModulation(EncoderModulation, FeedbackModulation):
             previous: The same in the previous step; zeros in the first.
         """
         change = accuracy - previous
+        # Changes that cancel make B huge, as in the authors' code; the
+        # configs clip the step that follows.
         total = change.sum() + 1e-8
         balance = (total - change) / total
         balance = torch.where(

@@ -126,6 +126,8 @@ class OGMModulation(EncoderModulation, TensorModulation):
             deviations = self._deviations[modality]
             for (_, tensor), deviation in zip(pairs, deviations, strict=True):
                 if deviation is not None:
+                    # Not from the global generator, whose state may differ
+                    # between ranks: replicas would drift apart.
                     noise = seeded_noise(tensor, (seed, signals.step, index))
                     tensor.add_(noise * deviation)
                 index += 1

@@ -91,6 +91,8 @@ class TaskProjection(Projection):
         """Return the factors after projection; see the base class."""
         first, second = self.pair
         k, p = coefficients.of(first), coefficients.of(second)
+        # Products of the modulated gradients k g_c and p g_d, from those of
+        # the raw ones: gradients are not looked at again.
         cross = k * p * products.cross
         # No epsilon: it would break the invariance to loss scaling. A
         # protected gradient whose square underflows is left alone instead.
@@ -106,6 +108,9 @@ class TaskProjection(Projection):
         off_domain = cross / domain_square.clamp(min=_TINY)
         off_class = cross / class_square.clamp(min=_TINY)
         zero = torch.zeros_like(k)
+        # Eq. (12)-(15) as factors of the raw gradients: taking its component
+        # along p g_d out of k g_c adds -p (cross / |p g_d|^2) to w_d, and the
+        # other way round.
         w_c = k - k * torch.where(
             conflict & on_domain & (class_square >= _TINY), off_class, zero
         )

@@ -155,6 +155,8 @@ class VariantUProjection(Projection):
         cross = k * p * products.cross
         conflict = cross < 0
         zero = torch.zeros_like(cross)
+        # The epsilon makes the result depend on the loss scale; see
+        # docs/decisions/protocol.md.
         off_domain = cross / (p * p * products.domain + _NORM_EPS)
         off_class = cross / (k * k * products.classification + _NORM_EPS)
         w_c = k - k * torch.where(conflict & ~on_class, off_class, zero)

@@ -1,0 +1,151 @@
+"""Modulation of an encoder's step instead of its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from mmgmp.engine.optim.diagnostics import Diagnostics
+from mmgmp.engine.optim.encoder_groups import EncoderGroups
+from mmgmp.engine.optim.gradients import Gradients, inner_products
+from mmgmp.utils import log_names
+
+
+class GradientScale:
+    """The paper's way: what the strategy says is in the gradients alone.
+
+    Null object of :class:`UpdateScale`; nothing is measured or kept.
+    """
+
+    def measure(self, gradients: Iterable[Gradients]) -> None:
+        """Look at the task gradients before they are changed."""
+
+    def split(self) -> None:
+        """Divide what is in ``.grad`` by the scale of the step."""
+
+    @contextmanager
+    def scaled_step(self) -> Iterator[None]:
+        """Scale the step that the optimizer takes inside."""
+        yield
+
+
+class UpdateScale(GradientScale):
+    r"""Scale each encoder's step, so that no optimizer can undo it.
+
+    An adaptive optimizer divides a nearly constant factor out of a gradient.
+    With G the combined and :math:`g_0` the plain sum of the task gradients of
+    an encoder, :math:`s = |G| / |g_0|`; the optimizer is given
+    :math:`G / s` and its step is multiplied by s. Decoupled weight decay is
+    part of that step. s is 1 where :math:`g_0` vanishes or G is not finite.
+
+    Norms are of the gradients themselves and not of their inner products:
+    that holds for any number of tasks and for factors of single tensors, and
+    loses no digits where tasks cancel.
+
+    Args:
+        groups: The encoders' parameters.
+        diagnostics: Where s is recorded, as ``update_scale_<modality>``.
+
+    Source: ours [choice]; the paper modulates gradients.
+    """
+
+    def __init__(
+        self, groups: EncoderGroups, diagnostics: Diagnostics
+    ) -> None:
+        self._groups = groups
+        self._diagnostics = diagnostics
+        self._plain: list[Tensor] = []
+        self._scales: list[Tensor] = []
+
+    def measure(self, gradients: Iterable[Gradients]) -> None:
+        """Measure the plain sum; see the base class.
+
+        Args:
+            gradients: Of the tasks, equal on all ranks.
+        """
+        by_task = list(gradients)
+        # One encoder at a time: its sum is a copy.
+        self._plain = [
+            _squared_norm(_sum([task[part] for task in by_task]))
+            for part in self._groups.parts
+        ]
+
+    def split(self) -> None:
+        """Divide the gradients; see the base class.
+
+        Everything is a quotient of gradients of one scale: that of the loss
+        cancels, and an overflow gives 1 and is the scaler's to find.
+        """
+        self._scales = []
+        parts = zip(
+            self._groups.by_modality.values(), self._plain, strict=True
+        )
+        for parameters, plain in parts:
+            present = [p.grad for p in parameters if p.grad is not None]
+            combined = _squared_norm(list(present))
+            tiny = torch.finfo(torch.float32).tiny
+            is_known = (plain.sqrt() >= tiny) & combined.isfinite()
+            scale = torch.where(is_known, (combined / plain).sqrt(), 1.0)
+            if present:
+                divisor = torch.where(scale == 0, 1.0, scale)
+                # All in the wide type would be a copy of the gradients.
+                torch._foreach_div_(present, divisor.to(present[0].dtype))
+            self._scales.append(scale)
+        self._diagnostics.record(
+            log_names.UPDATE_SCALE, torch.stack(self._scales)
+        )
+
+    @contextmanager
+    def scaled_step(self) -> Iterator[None]:
+        """Scale the step; see the base class.
+
+        The encoders' values are kept and interpolated, which needs nothing of
+        the optimizer: neither groups of its own nor rates that are tensors.
+        """
+        moved = [
+            [p for p in parameters if p.grad is not None]
+            for parameters in self._groups.by_modality.values()
+        ]
+        old = [[p.detach().clone() for p in part] for part in moved]
+        yield
+        with torch.no_grad():
+            for part, before, scale in zip(
+                moved, old, self._scales, strict=True
+            ):
+                _interpolate(part, before, scale)
+
+
+def build_update_scale(
+    acts_on: str, groups: EncoderGroups, diagnostics: Diagnostics
+) -> GradientScale:
+    """Return what ``acts_on``, checked before, stands for."""
+    if acts_on == 'update':
+        return UpdateScale(groups, diagnostics)
+    return GradientScale()
+
+
+def _sum(gradients: Sequence[Gradients]) -> Gradients:
+    """Sum over tasks, as new tensors where more than one is present."""
+    columns = zip(*gradients, strict=True)
+    sums: Gradients = []
+    for column in columns:
+        present = [gradient for gradient in column if gradient is not None]
+        sums.append(sum(present[1:], present[0]) if present else None)
+    return sums
+
+
+def _squared_norm(gradients: Gradients) -> Tensor:
+    return inner_products(gradients, [None] * len(gradients))[0]
+
+
+def _interpolate(
+    parameters: Sequence[Parameter], before: Sequence[Tensor], scale: Tensor
+) -> None:
+    """Go ``scale`` of the way from ``before``; 1 changes no bit."""
+    for parameter, start in zip(parameters, before, strict=True):
+        weight = scale.to(parameter.device, parameter.dtype)
+        parameter.copy_(torch.lerp(start, parameter, weight))
