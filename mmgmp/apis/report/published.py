@@ -36,7 +36,7 @@ def find_published(
     split: str,
     column: str,
 ) -> Published | None:
-    """Look up one number.
+    """Look up one number, None if it was not published.
 
     Args:
         wanted: ``corpus``, ``source`` and, for some sources, ``table``.
@@ -44,9 +44,6 @@ def find_published(
         modalities: Modality set; ``''`` means video and audio.
         split: ``'source'`` or ``'target'``.
         column: Target domain, ``'avg'`` or a branch of the model.
-
-    Returns:
-        The number, or None if it was not published.
 
     Raises:
         ValueError: If no table at all fits ``wanted``.

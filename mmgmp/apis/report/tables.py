@@ -27,13 +27,9 @@ _RUNS = ('place', 'seed')
 class Table:
     """One metric of all methods on all targets, in percent.
 
-    Args:
-        results: What was measured.
-        metric: Heading of the metric.
-        modalities: Modality set, ``''`` if the plan has one only.
-        by_place: One row per method and run, one column per target and
-            ``'avg'``; the chosen trials of a search are one run.
-        by_seed: The same with the seeds, which pairs are made of.
+    ``by_place`` has a row per method and run, and a column per target and
+    ``'avg'``; the chosen trials of a search are one run. ``by_seed`` has the
+    seeds instead, which pairs are made of.
     """
 
     results: Results
@@ -60,10 +56,7 @@ class Table:
 
     @cached_property
     def means(self) -> pd.DataFrame:
-        """Mean, sample (n - 1) and population deviation, and n.
-
-        One row per method and column, without those that lack a number.
-        """
+        """Mean, both deviations and n by method and column with a number."""
         long = self.by_place.stack().dropna()
         found = long.groupby(level=['method', 'column']).agg(
             mean='mean',
@@ -76,10 +69,7 @@ class Table:
 
     @cached_property
     def differences(self) -> pd.DataFrame:
-        """Paired differences: mean, ends of the interval, and n.
-
-        One row per method, the one compared with, and column.
-        """
+        """Mean, ends of the interval, and n, by method, other and column."""
         rows = [
             {'method': a, 'other': b, 'column': column, **found}
             for a, b in self._pairs()
@@ -105,8 +95,7 @@ class Table:
     def published(self) -> dict[tuple[str, str], Published]:
         """Published numbers by method and column.
 
-        Those of the targets for ``'target'``, those of a branch, averaged
-        over the targets, for ``'target video'``.
+        For ``'target video'`` those of a branch, averaged over the targets.
         """
         wanted = self.results.plan.published
         if not wanted:
@@ -216,9 +205,8 @@ def ratio_table(results: Results) -> pd.DataFrame:
 def oracle(results: Results) -> dict[str, dict[str, float]]:
     """Compare the selected trial with the best one on the target.
 
-    By method, ``selected`` and ``best_on_target`` in percent, averaged over
-    the targets; only of a search that asks for it, and only of methods that
-    are complete.
+    In percent, averaged over the targets, by method that is complete; only of
+    a search that asks for it.
     """
     plan = results.plan
     if plan.search is None or not plan.search.oracle:
