@@ -71,8 +71,8 @@ def _to_json(results: Results, found: Sequence[Table]) -> str:
                 'means': records(table.means),
                 'differences': records(table.differences),
                 'published': [
-                    {'method': method, 'column': column, **value._asdict()}
-                    for (method, column), value in table.published.items()
+                    {'method': m, 'column': c, 'mean': p.mean, 'std': p.std}
+                    for (m, c), p in table.published.items()
                 ],
             }
             for table in found
