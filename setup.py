@@ -100,6 +100,7 @@ setup(
     package_data={
         'mmgmp': [
             'py.typed',
+            'weights/*.pth',
             'apis/report/*.yml',
             'apis/report/templates/*.j2',
         ]
@@ -118,6 +119,8 @@ setup(
         'numpy',
         'scipy',
         'filelock',
+        # Feature caches.
+        'safetensors>=0.4',
         'librosa>=0.10',
         'soundfile',
         'av>=12',

@@ -37,6 +37,7 @@ from mmgmp.apis.benchmark.display import (
     say,
 )
 from mmgmp.apis.benchmark.jobs import evaluation_command, train_command
+from mmgmp.apis.feature_cache import fill_for_cells
 from mmgmp.apis.training_facts import num_cores
 from mmgmp.apis.training_files import find_resume_point
 
@@ -67,6 +68,18 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     add('--dry-run', action='store_true', help='print the commands only')
     add('--report-only', action='store_true', help='run nothing')
+    add(
+        '--cache',
+        metavar='DIR',
+        help='fill a feature cache there first, or go on with it, and train '
+        'all cells from it (docs/feature_cache.md)',
+    )
+    add(
+        '--cache-views',
+        type=int,
+        default=4,
+        help='views of each training clip in it; default %(default)s',
+    )
     add('--amp', action='store_true', help='train with mixed precision')
     add(
         '--cluster',
@@ -157,7 +170,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     launch = Launch(sys.executable, args.cluster, args.job_options)
     is_stopped = False
     try:
-        plan = load_plan(args.plan, args.work_dir, args.cfg_options, args.amp)
+        options = dict(args.cfg_options)
+        if args.cache:
+            options['protocol.cache'] = str(Path(args.cache).resolve())
+        plan = load_plan(args.plan, args.work_dir, options, args.amp)
     except (OSError, ValueError) as error:
         print(f'run_benchmark: {error}', file=sys.stderr)
         return 2
@@ -166,6 +182,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_commands(plan, launch)
             return 0
         if not args.report_only:
+            if args.cache:
+                fill_for_cells(
+                    [
+                        (f.cell.config, f.cell.overrides)
+                        for f in list_cells(plan)
+                    ],
+                    args.cache,
+                    args.cache_views,
+                    show_progress=console.is_terminal,
+                )
             runner = BenchmarkRunner(
                 plan,
                 launch,

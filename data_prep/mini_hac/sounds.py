@@ -48,6 +48,7 @@ ROOMS: Mapping[str, Room] = {
 
 
 def phase_of(frequency: np.ndarray) -> np.ndarray:
+    """Phase in radians of a course of frequencies in Hz."""
     return 2 * np.pi * np.cumsum(frequency) / SAMPLE_RATE
 
 
@@ -59,6 +60,7 @@ def saw(cycles: np.ndarray) -> np.ndarray:
 def band_noise(
     rng: np.random.Generator, length: int, low: float, high: float
 ) -> np.ndarray:
+    """Noise between two frequencies in Hz, of deviation 1."""
     edges = (low, min(high, 0.48 * SAMPLE_RATE))
     sos = butter(2, edges, 'bandpass', fs=SAMPLE_RATE, output='sos')
     noise = sosfilt(sos, rng.normal(size=length))

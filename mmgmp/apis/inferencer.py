@@ -31,7 +31,7 @@ from mmgmp.utils.modality_order import (
     restore_pipeline,
     trained_order,
 )
-from mmgmp.utils.protocol import resolve_protocol
+from mmgmp.utils.protocol import read_files, resolve_protocol
 from mmgmp.visualization.prediction_video import write_prediction_video
 
 
@@ -287,7 +287,8 @@ class MMGMPInferencer(BaseInferencer):
         model.dataset_meta = {'classes': class_names_of(checkpoint)}
 
     def _init_pipeline(self, cfg: Any) -> Any:
-        transforms = cfg.test_dataloader.dataset.pipeline
+        # A clip that is handed in is in no cache.
+        transforms = read_files(cfg.test_dataloader.dataset.pipeline)
         return build_pipeline(
             'pipeline',
             [_reading_files(restore_pipeline(t)) for t in transforms],

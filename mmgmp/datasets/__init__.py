@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmgmp.datasets.audio_visual_dataset import AudioVisualDataset
 from mmgmp.datasets.transforms import (
+    CachedViews,
     CorruptAudio,
     CorruptedPipeline,
     CorruptVideo,
@@ -19,12 +20,14 @@ from mmgmp.datasets.transforms import (
     PyAVSeekFlowDecode,
     PyAVSeekFlowInit,
     PyAVSeekInit,
+    SeededViews,
     SpectrogramNoise,
     StackFlow,
 )
 
 __all__ = [
     'AudioVisualDataset',
+    'CachedViews',
     'CorruptAudio',
     'CorruptVideo',
     'CorruptedPipeline',
@@ -40,6 +43,7 @@ __all__ = [
     'PyAVSeekFlowDecode',
     'PyAVSeekFlowInit',
     'PyAVSeekInit',
+    'SeededViews',
     'SpectrogramNoise',
     'StackFlow',
 ]

@@ -1,6 +1,7 @@
 """Typed data that the rooms pass to each other; depends on torch only."""
 
 from mmgmp.structures.batch import MultiModalBatch
+from mmgmp.structures.frozen_state import FrozenState, stack_states
 from mmgmp.structures.hook_protocols import EncodingModel, LossBlender
 from mmgmp.structures.loss_report import REPORT, LossReport
 from mmgmp.structures.presence import (
@@ -27,6 +28,7 @@ __all__ = [
     'BatchSignals',
     'Coefficients',
     'EncodingModel',
+    'FrozenState',
     'GradientProducts',
     'LossBlender',
     'LossReport',
@@ -41,4 +43,5 @@ __all__ = [
     'presence_key',
     'read_presence',
     'spread_rows',
+    'stack_states',
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,36 @@ def seed_all(*key: int, devices: bool = True) -> None:
     else:
         # Not torch.manual_seed, which seeds the accelerators as well.
         torch.default_generator.manual_seed(seed)
+
+
+@contextmanager
+def own_seed(*key: int) -> Iterator[None]:
+    """Seed for a while, and draw as if nothing had been afterwards.
+
+    Args:
+        *key: As in :func:`seed_all`; accelerators are left alone.
+
+    Example:
+        >>> seed_all(0)
+        >>> expected = np.random.rand()
+        >>> seed_all(0)
+        >>> with own_seed(1, 2):
+        ...     inside = np.random.rand()
+        >>> inside != expected == np.random.rand()
+        True
+    """
+    states = (
+        random.getstate(),
+        np.random.get_state(),
+        torch.get_rng_state(),
+    )
+    seed_all(*key, devices=False)
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
 
 
 class SeededDataset:

@@ -20,6 +20,7 @@ from mmgmp.datasets.transforms.pack_multi_modal_inputs import (
     PackMultiModalInputs,
 )
 from mmgmp.datasets.transforms.pyav_seek import PyAVSeekDecode, PyAVSeekInit
+from mmgmp.datasets.transforms.seeded_views import CachedViews, SeededViews
 from mmgmp.datasets.transforms.spectrogram import (
     LogMelSpectrogram,
     LogSpectrogram,
@@ -30,6 +31,7 @@ from mmgmp.datasets.transforms.spectrogram_augment import (
 )
 
 __all__ = [
+    'CachedViews',
     'CorruptAudio',
     'CorruptVideo',
     'CorruptedPipeline',
@@ -45,6 +47,7 @@ __all__ = [
     'PyAVSeekFlowDecode',
     'PyAVSeekFlowInit',
     'PyAVSeekInit',
+    'SeededViews',
     'SpectrogramNoise',
     'StackFlow',
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from mmcv.transforms import BaseTransform
@@ -10,6 +12,7 @@ from mmengine.dataset import Compose
 
 from mmgmp.datasets.transforms.clip_times import sampled_seconds
 from mmgmp.registry import TRANSFORMS
+from mmgmp.utils.seeding import own_seed
 
 # What MMAction2's transforms expect under `modality`; any other is images.
 _STOCK_MODALITIES = {'audio': 'Audio', 'flow': 'Flow'}
@@ -36,6 +39,8 @@ class MultiModalPipeline(BaseTransform):
     ``RawFrameDecode``.
 
     Required keys: ``modalities``, ``sources``; ``label`` if there is one.
+    With a ``view_key``, a tuple of integers, what a list draws depends on it
+    and on the modality alone (``SeededViews``).
 
     Added keys: one per modality, the results of its list.
 
@@ -90,7 +95,8 @@ class MultiModalPipeline(BaseTransform):
         for name, pipeline in self.pipelines.items():
             if name not in results['modalities']:
                 continue
-            output = pipeline({**_start(name, results), **clip})
+            with _seed(name, results):
+                output = pipeline({**_start(name, results), **clip})
             if output is None:
                 return None
             outputs[name] = output
@@ -130,6 +136,15 @@ def build_pipeline(
             for item in transforms
         ]
     )
+
+
+def _seed(
+    name: str, results: Mapping[str, Any]
+) -> AbstractContextManager[None]:
+    """Seed a list by view and modality if there is a view."""
+    if 'view_key' not in results:
+        return nullcontext()
+    return own_seed(*results['view_key'], zlib.crc32(name.encode()))
 
 
 def _start(name: str, results: Mapping[str, Any]) -> dict[str, Any]:

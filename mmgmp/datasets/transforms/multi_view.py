@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mmcv.transforms import BaseTransform
@@ -66,27 +66,42 @@ class MultiViewPipeline(BaseTransform):
             if view is None:
                 return None
             views.append(view)
-        samples = [view['data_samples'] for view in views]
-        for label in ('gt_label', 'domain_label'):
-            values = {
-                tuple(sample.get(label).tolist())
-                for sample in samples
-                if label in sample
-            }
-            if len(values) > 1:
-                raise ValueError(
-                    f'{label} must be equal in all views of a sample, got '
-                    f'{sorted(values)}; keep label-changing transforms out '
-                    'of MultiViewPipeline'
-                )
-        inputs = {
-            name: [view['inputs'][name] for view in views]
-            for name in views[0]['inputs']
-        }
-        return {'inputs': inputs, 'data_samples': samples}
+        return join_views(views)
 
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(num_views={self.num_views}, '
             f'{self.pipeline})'
         )
+
+
+def join_views(views: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Make one item of several packed views of a sample.
+
+    Args:
+        views: What ``PackMultiModalInputs`` returned for each.
+
+    Returns:
+        ``inputs``, a list of views by modality, and ``data_samples``.
+
+    Raises:
+        ValueError: If they differ in a label.
+    """
+    samples = [view['data_samples'] for view in views]
+    for label in ('gt_label', 'domain_label'):
+        values = {
+            tuple(sample.get(label).tolist())
+            for sample in samples
+            if label in sample
+        }
+        if len(values) > 1:
+            raise ValueError(
+                f'{label} must be equal in all views of a sample, got '
+                f'{sorted(values)}; keep label-changing transforms out '
+                'of MultiViewPipeline'
+            )
+    inputs = {
+        name: [view['inputs'][name] for view in views]
+        for name in views[0]['inputs']
+    }
+    return {'inputs': inputs, 'data_samples': samples}

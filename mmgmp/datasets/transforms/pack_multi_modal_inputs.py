@@ -12,6 +12,7 @@ from mmcv.transforms import BaseTransform
 from torch import Tensor
 
 from mmgmp.registry import TRANSFORMS
+from mmgmp.structures import FrozenState
 
 
 @TRANSFORMS.register_module()
@@ -76,9 +77,13 @@ class PackMultiModalInputs(BaseTransform):
             sample.set_metainfo({'missing_modalities': missing})
         return {'inputs': inputs, 'data_samples': sample}
 
-    def _tensor(self, name: str, output: Mapping[str, Any]) -> Tensor:
+    def _tensor(
+        self, name: str, output: Mapping[str, Any]
+    ) -> Tensor | FrozenState:
         for key in self.array_keys:
             value = output.get(key)
+            if isinstance(value, FrozenState):
+                return value
             if isinstance(value, Tensor):
                 return value.contiguous()
             if isinstance(value, np.ndarray):

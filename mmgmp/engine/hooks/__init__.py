@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mmgmp.engine.hooks.drb_hook import DRBHook
 from mmgmp.engine.hooks.exact_resume_hook import ExactResumeHook
+from mmgmp.engine.hooks.feature_cache_hook import FeatureCacheHook
 from mmgmp.engine.hooks.grad_blending_hook import GradBlendingHook
 from mmgmp.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmgmp.engine.hooks.settings_check_hook import SettingsCheckHook
@@ -13,6 +14,7 @@ from mmgmp.engine.hooks.teacher_hook import TeacherHook
 __all__ = [
     'DRBHook',
     'ExactResumeHook',
+    'FeatureCacheHook',
     'GradBlendingHook',
     'SafeCheckpointHook',
     'SettingsCheckHook',

@@ -208,7 +208,7 @@ class Observer:
                 for task, *_ in _RATIOS
             },
             **sums.flat(),
-            _FLAGS: count.new_tensor([float(x) for x in known + groups]),
+            _FLAGS: torch.tensor(known + groups).to(count, non_blocking=True),
         }
         names = sorted(values)
         packed = sum_over_ranks(torch.cat([values[n] for n in names]))

@@ -91,14 +91,15 @@ class GradientReduction:
             return
         # Every rank sends the flags and then the same buckets: their number
         # and sizes follow from the parameters, not from what is present.
-        self._present = torch.tensor(
+        present = torch.tensor(
             [gradient is not None for gradient in gradients],
             dtype=torch.uint8,
-            device=weight.device,
-        )
-        self._works.append(
-            dist.all_reduce(self._present, dist.ReduceOp.MAX, async_op=True)
-        )
+        ).to(weight.device, non_blocking=True)
+        # Few bytes, and on their way to the host before the gradients are
+        # reduced: reading them then waits for neither those nor the next
+        # task's pass.
+        dist.all_reduce(present, dist.ReduceOp.MAX)
+        self._present = HostCopy(present)
         for members in _bucket_members(parameters):
             flat = _flatten(parameters, gradients, members)
             flat.mul_(weight.to(flat.dtype))
@@ -110,8 +111,8 @@ class GradientReduction:
             work.wait()
         if not self._gradients:
             return []
-        # Waits for the device: which gradients exist decides which
-        # parameters the optimizer leaves alone.
+        # Which gradients exist decides which parameters the optimizer leaves
+        # alone.
         present = self._present.tolist()
         return [
             gradient if is_present else None

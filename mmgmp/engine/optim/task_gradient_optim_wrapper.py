@@ -37,13 +37,12 @@ class TaskGradientOptimWrapper(OptimWrapper):
 
     Owns the mechanics of every gradient strategy; the maths sits in a
     modulation (how strongly each task gradient of each encoder counts) and a
-    projection (what happens where the two conflict). Heads and fusion layers
-    keep their ordinary gradients. With both parts off the update is that of
-    the stock wrapper.
+    projection (what happens where the two conflict). Heads and fusion keep
+    their ordinary gradients; with both parts off the update is the stock one.
 
-    The number of passes follows from the strategy: one if every task has the
-    same factor, one through each encoder if there is no projection, one per
-    task otherwise. Nothing is moved to the host inside a step.
+    The passes follow from the strategy: one if every task has the same
+    factor, one per encoder if there is no projection, one per task otherwise.
+    Nothing is moved to the host inside a step.
 
     Args:
         optimizer: The optimizer of the whole model.

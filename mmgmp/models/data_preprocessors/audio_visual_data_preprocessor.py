@@ -10,7 +10,7 @@ from mmaction.models.data_preprocessors import MultiModalDataPreprocessor
 from torch import Tensor
 
 from mmgmp.registry import MODELS
-from mmgmp.structures import presence_key
+from mmgmp.structures import FrozenState, presence_key, stack_states
 
 
 @MODELS.register_module()
@@ -27,6 +27,9 @@ class AudioVisualDataPreprocessor(MultiModalDataPreprocessor):
     (``PackMultiModalInputs``). The batch of that modality then holds the rows
     of the other samples, and a mask says which they are
     (``mmgmp.structures.presence``).
+
+    What comes from a feature cache (``FrozenState``) was normalised when it
+    was made; it is stacked on the host and moved in one copy.
 
     Args:
         preprocessors: Config of an ``ActionDataPreprocessor`` per modality.
@@ -63,7 +66,7 @@ class AudioVisualDataPreprocessor(MultiModalDataPreprocessor):
         Returns:
             A new dict with batched ``inputs`` and untouched samples.
         """
-        inputs: dict[str, Tensor] = {}
+        inputs: dict[str, Any] = {}
         for modality, tensors in data['inputs'].items():
             if modality not in self.preprocessors:
                 raise ValueError(
@@ -75,9 +78,13 @@ class AudioVisualDataPreprocessor(MultiModalDataPreprocessor):
             rows = self.cast_data(_join_views(tensors))
             kept = [row for row in rows if row.numel()]
             if len(kept) < len(rows):
-                inputs[presence_key(modality)] = _presence(rows)
+                inputs[presence_key(modality)] = self._presence(rows)
             inputs[modality] = rows[0]
-            if kept:
+            if kept and isinstance(kept[0], FrozenState):
+                inputs[modality] = stack_states(kept).to(
+                    self.device, non_blocking=True
+                )
+            elif kept:
                 inputs[modality], _ = self.preprocessors[modality].preprocess(
                     rows if len(kept) == len(rows) else kept,
                     None,
@@ -88,11 +95,10 @@ class AudioVisualDataPreprocessor(MultiModalDataPreprocessor):
             'data_samples': _join_views(data['data_samples']),
         }
 
-
-def _presence(rows: Sequence[Tensor]) -> Tensor:
-    """Tell which rows hold something, bool ``(N,)``."""
-    found = torch.tensor([bool(row.numel()) for row in rows])
-    return found.to(rows[0].device, non_blocking=True)
+    def _presence(self, rows: Sequence[Tensor | FrozenState]) -> Tensor:
+        """Tell which rows hold something, bool ``(N,)``."""
+        found = torch.tensor([bool(row.numel()) for row in rows])
+        return found.to(self.device, non_blocking=True)
 
 
 def _join_views(rows: Any) -> Any:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,6 +12,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from mmgmp.models.encoders.checkpointing import checkpoint_contexts
 from mmgmp.models.encoders.pretrained import (
     load_strictly,
     read_pretrained,
@@ -20,6 +20,7 @@ from mmgmp.models.encoders.pretrained import (
 )
 from mmgmp.models.encoders.stages import StagedBackbone, split_stages
 from mmgmp.registry import MODELS
+from mmgmp.structures import FrozenState
 from mmgmp.utils.checks import check_choice
 
 #: Where the initial values of residual stage 4 come from.
@@ -136,20 +137,21 @@ class ModalityEncoder(BaseModule):
 
     # -- forward ----------------------------------------------------------
 
-    def forward(self, inputs: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor | FrozenState) -> Tensor:
         """Encode.
 
         Args:
             inputs: ``(N, C, T, H, W)`` or ``(N, C, F, T)``, optionally with a
-                dimension of several clips after ``N``. A backbone of 3D
-                convolutions takes ``(N, C, F, T)`` as clips of one frame.
+                dimension of several clips after ``N``; a backbone of 3D
+                convolutions takes ``(N, C, F, T)`` as clips of one frame. Or
+                what the frozen stages made of it before.
 
         Returns:
             Features ``(N, out_channels)``, averaged over clips.
         """
         return self.forward_trainable(self.forward_frozen(inputs))
 
-    def forward_frozen(self, inputs: Tensor) -> tuple[Any, int]:
+    def forward_frozen(self, inputs: Tensor | FrozenState) -> tuple[Any, int]:
         """Run the frozen stages without a graph.
 
         Args:
@@ -159,6 +161,8 @@ class ModalityEncoder(BaseModule):
             The state between the parts, and the number of clips per sample;
             pass both on to :meth:`forward_trainable`.
         """
+        if isinstance(inputs, FrozenState):
+            return self._resumed(inputs)
         clips = 1
         if inputs.ndim == 4 and self._clip_ndim == 5:
             inputs = inputs.unsqueeze(2)
@@ -176,6 +180,35 @@ class ModalityEncoder(BaseModule):
                 for stage in range(self.frozen_stages + 1):
                     state = stages.run(state, stage)
         return state, clips
+
+    def _resumed(self, stored: FrozenState) -> tuple[Any, int]:
+        """Take up stored maps in the type and layout they were made in."""
+        dtype = next(self.parameters()).dtype
+        maps = [m.to(dtype) for m in stored.maps]
+        if self.channels_last:
+            maps = [m.contiguous(memory_format=_layout(m.ndim)) for m in maps]
+        return (tuple(maps) if len(maps) > 1 else maps[0]), stored.clips
+
+    def frozen_state_dict(self) -> dict[str, Tensor]:
+        """Return the weights and statistics that the frozen part reads.
+
+        Example:
+            >>> backbone = dict(type='ResNet', depth=18, in_channels=1)
+            >>> encoder = ModalityEncoder(backbone, frozen_stages=0)
+            >>> sorted(encoder.frozen_state_dict())[0]
+            'backbone.conv1.bn.bias'
+        """
+        owned = {
+            id(value)
+            for module in self._frozen_modules()
+            for value in (*module.parameters(), *module.buffers())
+        }
+        named = (*self.named_parameters(), *self.named_buffers())
+        return {
+            name: value.detach()
+            for name, value in named
+            if id(value) in owned and not name.endswith('num_batches_tracked')
+        }
 
     def forward_trainable(self, state: tuple[Any, int]) -> Tensor:
         """Run the trainable stages, pool, and average the clips.
@@ -199,7 +232,7 @@ class ModalityEncoder(BaseModule):
                         maps,
                         stage,
                         use_reentrant=False,
-                        context_fn=partial(_checkpoint_contexts, modules),
+                        context_fn=partial(checkpoint_contexts, modules),
                     )
                 else:
                     maps = stages.run(maps, stage)
@@ -283,46 +316,6 @@ class ModalityEncoder(BaseModule):
                 f'to 4, got {type(self.backbone).__name__}; set '
                 "layer4_init='pretrained' in the encoder"
             )
-
-
-def _checkpoint_contexts(
-    modules: Sequence[nn.Module],
-) -> tuple[AbstractContextManager, AbstractContextManager]:
-    """Contexts of the forward pass and of its repetitions."""
-    return nullcontext(), _StatisticsKept(modules)
-
-
-class _StatisticsKept(AbstractContextManager):
-    """Leave running statistics alone while a stage is computed again.
-
-    Every backward pass repeats the forward pass; batch norms would count the
-    batch once more each time.
-    """
-
-    def __init__(self, modules: Sequence[nn.Module]) -> None:
-        self._norms: list[Any] = [
-            norm
-            for module in modules
-            for norm in module.modules()
-            if isinstance(norm, nn.modules.batchnorm._BatchNorm)
-            and norm.training
-            and norm.track_running_stats
-        ]
-
-    def __enter__(self) -> None:
-        self._kept = [
-            (norm.momentum, norm.num_batches_tracked.clone())
-            for norm in self._norms
-        ]
-        for norm in self._norms:
-            norm.momentum = 0.0
-
-    def __exit__(self, *error: object) -> None:
-        for norm, (momentum, count) in zip(
-            self._norms, self._kept, strict=True
-        ):
-            norm.momentum = momentum
-            norm.num_batches_tracked.copy_(count)
 
 
 def _layout(ndim: int) -> torch.memory_format:

@@ -152,8 +152,13 @@ class OPMFeatureDrop(BaseFeatureTransform):
         Args:
             rates: Drop probabilities q, ``(M,)``.
         """
-        widths = rates.new_tensor(list(self.in_channels.values()))
-        theta = (widths * rates).sum() / widths.sum()
+        # By numbers of the host, which no copy has to take to the device.
+        widths = list(self.in_channels.values())
+        total = sum(
+            (w * rate for w, rate in zip(widths, rates.unbind(), strict=True)),
+            start=rates.new_zeros(()),
+        )
+        theta = total / sum(widths)
         return (1 - theta).clamp(min=1e-5)
 
     def _confidences(

@@ -117,7 +117,8 @@ class AGMLogitsMethod(BaseMethod):
             batch.labels,
         ]
         sums = -right.double().clamp(min=1e-8).log().sum(1)
-        packed = torch.cat([sums, sums.new_tensor([right.shape[1]])])
+        # Filled on the device: a tensor of a list would be copied there.
+        packed = torch.cat([sums, sums.new_full((1,), right.shape[1])])
         # A collective within the forward pass, which all ranks make once per
         # micro-batch, before any of the optimizer's.
         if get_world_size() > 1:

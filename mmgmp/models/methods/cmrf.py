@@ -183,6 +183,9 @@ class CMRFMethod(BaseMethod):
         shares = like.new_ones(len(like), 1)
         if self.mix_alpha:
             alpha = torch.full_like(shares, self.mix_alpha)
-            drawn = torch.distributions.Beta(alpha, alpha).sample()
+            # Checking its arguments would wait for the device.
+            drawn = torch.distributions.Beta(
+                alpha, alpha, validate_args=False
+            ).sample()
             shares = torch.maximum(drawn, 1 - drawn)
         return shares

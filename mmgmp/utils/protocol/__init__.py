@@ -17,6 +17,9 @@ config, and writing it out again changes nothing.
 ``corruption``         kind of damage by modality, and ``severity``; tests only
 ``measure``            what a test reports besides or instead of accuracy
 ``foreign``            options of the data set that is told from the corpus
+``cache``              folder of a feature cache to read instead of the files
+``views``              views of a sample that training draws among, and
+                       ``view_seed``, which ones
 ``allow_seen_target``  lets a target be among the sources, for an upper bound
 =====================  ===================================================
 
@@ -26,7 +29,16 @@ that a misspelt one cannot go unnoticed.
 
 from __future__ import annotations
 
+from mmgmp.utils.protocol.caching import check_frozen, read_files, unwrap_views
 from mmgmp.utils.protocol.reading import Protocol, read_protocol
-from mmgmp.utils.protocol.writing import resolve_protocol
+from mmgmp.utils.protocol.writing import find_datasets, resolve_protocol
 
-__all__ = ['Protocol', 'read_protocol', 'resolve_protocol']
+__all__ = [
+    'Protocol',
+    'check_frozen',
+    'find_datasets',
+    'read_files',
+    'read_protocol',
+    'resolve_protocol',
+    'unwrap_views',
+]

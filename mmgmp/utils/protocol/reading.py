@@ -9,7 +9,7 @@ from typing import Any
 _NEEDED = ('domains', 'target', 'modalities', 'num_classes')
 _KNOWN = (
     *_NEEDED, 'sources', 'companions', 'missing', 'corruption', 'measure',
-    'foreign', 'allow_seen_target', 'written',
+    'foreign', 'allow_seen_target', 'cache', 'views', 'view_seed', 'written',
 )  # fmt: skip
 #: Transform that damages a modality.
 DAMAGE = {'video': 'CorruptVideo', 'audio': 'CorruptAudio'}
@@ -30,6 +30,10 @@ class Protocol:
         corruption: Kind of damage by modality, tests only.
         severity: Of the damage, 1 to 5.
         measure: What a test reports, None for accuracy.
+        cache: Folder of a feature cache to read instead of files.
+        views: Views of a sample to draw among in training; None draws new
+            ones from the files, or among all that a cache has.
+        view_seed: Which views these are.
     """
 
     sources: list[str]
@@ -41,6 +45,9 @@ class Protocol:
     corruption: dict[str, str]
     severity: int
     measure: str | None
+    cache: str | None = None
+    views: int | None = None
+    view_seed: int = 0
 
     @property
     def name(self) -> str:
@@ -56,6 +63,8 @@ class Protocol:
                 for modality, kind in self.corruption.items()
             ),
             *([self.measure.replace('_', '-')] if self.measure else []),
+            *([f'{self.views}-views'] if self.views else []),
+            *(['cached'] if self.cache else []),
         ]
         return '_'.join(parts)
 
@@ -108,6 +117,7 @@ def read_protocol(values: Mapping[str, Any], order: Sequence[str]) -> Protocol:
         corruption,
         severity,
         measure,
+        *_views(values),
     )
 
 
@@ -168,6 +178,25 @@ def _corruption(
     possible = [m for m in modalities if m in DAMAGE]
     _check_choices('corruption', damage, possible)
     return damage, severity
+
+
+def _views(values: Mapping[str, Any]) -> tuple[str | None, int | None, int]:
+    """Return the cache, the number of views and their seed."""
+    cache = values.get('cache')
+    if cache is not None and not isinstance(cache, str):
+        raise ValueError(
+            f'protocol.cache must be a folder, got {cache!r}; fill one with '
+            'tools/cache_features.py'
+        )
+    for key, least in (('views', 1), ('view_seed', 0)):
+        value = values.get(key)
+        is_count = isinstance(value, int) and not isinstance(value, bool)
+        if value is not None and not (is_count and value >= least):
+            raise ValueError(
+                f'protocol.{key} must be an integer >= {least}, got '
+                f'{value!r}; leave it out for the default'
+            )
+    return cache or None, values.get('views'), values.get('view_seed') or 0
 
 
 def _names(key: str, value: Any, known: Sequence[str] | None) -> list[str]:

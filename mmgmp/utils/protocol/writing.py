@@ -10,6 +10,11 @@ from typing import Any, TypeVar
 
 from mmengine.config import Config, ConfigDict
 
+from mmgmp.utils.protocol.caching import (
+    check_frozen,
+    choose_views,
+    read_files,
+)
 from mmgmp.utils.protocol.reading import (
     DAMAGE,
     Protocol,
@@ -68,6 +73,8 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
     _check_written(protocol, written)
     for loader in _LOADERS:
         if config.get(loader) is not None:
+            for part in find_datasets(config[loader]['dataset']):
+                part['pipeline'] = read_files(part.get('pipeline') or [])
             _write_data(config[loader]['dataset'], loader, protocol, written)
     _write_model(model, protocol)
     settings = (config.get('default_hooks') or {}).get('settings')
@@ -76,6 +83,12 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
     if config.get('test_dataloader') is not None:
         _damage(config['test_dataloader']['dataset'], protocol, written)
         _measure(config, protocol, written)
+    for loader in _LOADERS:
+        if config.get(loader) is not None:
+            for part in find_datasets(config[loader]['dataset']):
+                choose_views(part, loader, protocol)
+    if protocol.cache:
+        _use_cache(config, protocol)
     is_file = isinstance(config, Config) and config.filename
     stem = Path(config.filename).stem if is_file else ''
     if config.get('work_dir') == f'./work_dirs/{stem}':
@@ -83,6 +96,13 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
         config['work_dir'] += f'/{protocol.name}'
     values['written'] = asdict(protocol)
     return config
+
+
+def _use_cache(config: Any, protocol: Protocol) -> None:
+    check_frozen(config['model'], protocol.modalities)
+    hooks = {**(config.get('default_hooks') or {})}
+    hooks['feature_cache'] = {'type': 'FeatureCacheHook'}
+    config['default_hooks'] = hooks
 
 
 def _check_written(protocol: Protocol, written: Mapping[str, Any]) -> None:
@@ -113,14 +133,22 @@ def _check_written(protocol: Protocol, written: Mapping[str, Any]) -> None:
         )
 
 
-def _datasets(dataset: Any, is_ours: bool) -> Iterator[Any]:
-    """The data sets of the corpus inside wrappers."""
+def find_datasets(dataset: Any, is_ours: bool = False) -> Iterator[Any]:
+    """Find the data sets of the corpus inside wrappers.
+
+    Args:
+        dataset: Config of a data set.
+        is_ours: Whether a concatenation is one that a protocol made.
+
+    Returns:
+        Iterator over configs, which can be changed in place.
+    """
     if 'dataset' in dataset:
-        yield from _datasets(dataset['dataset'], is_ours)
+        yield from find_datasets(dataset['dataset'], is_ours)
     elif 'datasets' in dataset:
         # Behind the first of a concatenation of ours comes a foreign one.
         for part in dataset['datasets'][: 1 if is_ours else None]:
-            yield from _datasets(part, is_ours)
+            yield from find_datasets(part, is_ours)
     else:
         yield dataset
 
@@ -136,7 +164,7 @@ def _write_data(
     side = 'target' if is_test else 'sources'
     wanted = {'domains': getattr(protocol, side), 'modalities': protocol.loads}
     before = {'domains': written.get(side), 'modalities': written.get('loads')}
-    for part in _datasets(dataset, is_test and _is_concatenated(written)):
+    for part in find_datasets(dataset, is_test and _is_concatenated(written)):
         for key, value in wanted.items():
             found = list(part.get(key) or ())
             if found and found not in (value, before[key]):
@@ -204,7 +232,7 @@ def _damage(
         m: {'type': DAMAGE[m], 'kind': kind, 'severity': protocol.severity}
         for m, kind in protocol.corruption.items()
     }
-    for part in _datasets(dataset, _is_concatenated(written)):
+    for part in find_datasets(dataset, _is_concatenated(written)):
         part['pipeline'] = [
             {
                 'type': 'CorruptedPipeline',
@@ -250,5 +278,5 @@ def _foreign(dataset: Any, values: Mapping[str, Any]) -> dict[str, Any]:
             "corpus to tell apart with protocol.measure='out_of_distribution',"
             f' got {foreign}; another corpus of the same layout will do'
         )
-    known = next(_datasets(dataset, is_ours=False))
+    known = next(find_datasets(dataset))
     return {**copy.deepcopy(dict(known)), **foreign}

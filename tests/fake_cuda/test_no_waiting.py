@@ -1,0 +1,118 @@
+"""No step waits for the device, and nothing is left on another one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.shipped import ROOT
+
+HERE = Path(__file__).parent
+_RUN = """
+import ctypes, sys
+ctypes.CDLL(sys.argv[1], ctypes.RTLD_GLOBAL)  # before PyTorch is there
+from tests.fake_cuda import steps
+getattr(steps, sys.argv[2])(*sys.argv[3:])
+"""
+#: PyTorch's gradient scaler asks whether a step overflowed.
+_ALLOWED = 'self._scaler.step('
+
+
+def _case(name: str, **options: Any) -> dict[str, Any]:
+    return {'config': str(ROOT / f'configs/{name}_mini-hac.py'), **options}
+
+
+GMP = 'gmp/gmp'
+QUICK = {
+    'erm': _case('base/erm'),
+    'gmp': _case(GMP),
+    'gmp by feature': _case(GMP, options={'optim_wrapper.level': 'feature'}),
+    'gmp, mixed precision': _case(GMP, amp=True),
+    'gmp, two ranks': _case(GMP, ranks=2),
+    'gmp, built on the CPU': _case(GMP, built_on_cpu=True),
+    'gmp, two modalities by Shapley': _case(
+        GMP, options={'model.contribution': 'shapley'}
+    ),
+    'cmrf-gmp': _case('mmdg/cmrf-gmp'),
+    'mbcd': _case('mmdg/mbcd'),
+    'nel': _case('mmdg/nel'),
+    'opm': _case('balance/opm'),
+    'agm-logits': _case('balance/agm-logits'),
+}
+EVERY = {
+    f'{path.parent.name}/{path.stem}': {'config': str(path)}
+    for path in sorted((ROOT / 'configs').rglob('*_mini-hac.py'))
+    if '_base_' not in path.parts
+}
+
+
+@pytest.fixture(scope='module')
+def guard(tmp_path_factory) -> Path:
+    compiler = shutil.which('g++') or shutil.which('clang++')
+    if compiler is None or sys.platform != 'linux':
+        pytest.skip('needs Linux and a C++ compiler')
+    home = Path(torch.__file__).parent
+    target = tmp_path_factory.mktemp('guard') / 'guard.so'
+    abi = int(torch.compiled_with_cxx11_abi())
+    command = [
+        compiler, '-shared', '-fPIC', '-std=c++20', '-O0',
+        f'-D_GLIBCXX_USE_CXX11_ABI={abi}', str(HERE / 'guard.cpp'),
+        f'-I{home}/include', f'-I{home}/include/torch/csrc/api/include',
+        f'-L{home}/lib', '-lc10', '-ltorch_cpu', f'-Wl,-rpath,{home}/lib',
+        '-o', str(target),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f'guard.cpp does not fit PyTorch: {done.stderr[-400:]}')
+    return target
+
+
+def call(guard: Path, *arguments: str | Path) -> None:
+    subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', _RUN, guard, *arguments],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, 'OMP_NUM_THREADS': '1'},
+    )
+
+
+def run_cases(guard: Path, cases: dict[str, Any], folder: Path) -> dict:
+    (folder / 'cases.json').write_text(json.dumps(cases))
+    call(guard, 'main', folder / 'cases.json', folder / 'found.jsonl')
+    lines = (folder / 'found.jsonl').read_text().splitlines()
+    found = dict(map(json.loads, lines))
+    assert set(found) == set(cases)
+    return {
+        name: bad
+        for name, events in found.items()
+        if (bad := [e for e in events if _ALLOWED not in e])
+    }
+
+
+def test_the_watch_sees(guard, tmp_path):
+    call(guard, 'see_everything', tmp_path / 'seen.json')
+    seen = json.loads((tmp_path / 'seen.json').read_text())
+    assert [event.partition(' in ')[0] for event in seen] == [
+        'a copy from cpu to cuda waits',
+        'a copy from cuda to cpu waits',
+        'a value is read',
+        'aten::add.Tensor mixes devices',
+        'aten::nonzero waits',
+    ]
+
+
+def test_no_step_waits(guard, tmp_path):
+    assert run_cases(guard, QUICK, tmp_path) == {}
+
+
+@pytest.mark.slow
+def test_no_algorithm_waits(guard, tmp_path):
+    assert run_cases(guard, EVERY, tmp_path) == {}
