@@ -101,8 +101,8 @@ setup(
         'mmgmp': [
             'py.typed',
             'weights/*.pth',
-            'apis/benchmark/*.yml',
-            'apis/benchmark/templates/*.j2',
+            'apis/report/*.yml',
+            'apis/report/templates/*.j2',
         ]
     },
     python_requires='>=3.10',

@@ -31,11 +31,15 @@ from mmgmp.apis.benchmark import (
 )
 from mmgmp.apis.benchmark.cell_state import CellFiles
 from mmgmp.apis.benchmark.cells import TRAIN
-from mmgmp.apis.benchmark.commands import evaluation_command, train_command
-from mmgmp.apis.benchmark.display import print_failures, run_with_display
-from mmgmp.apis.benchmark.facts import num_cores
-from mmgmp.apis.benchmark.training_state import find_resume_point
+from mmgmp.apis.benchmark.display import (
+    print_failures,
+    run_with_display,
+    say,
+)
+from mmgmp.apis.benchmark.jobs import evaluation_command, train_command
 from mmgmp.apis.feature_cache import fill_for_cells
+from mmgmp.apis.training_facts import num_cores
+from mmgmp.apis.training_files import find_resume_point
 
 _CHECKPOINT = '@CHECKPOINT@'
 
@@ -129,7 +133,9 @@ def print_commands(plan: Plan, launch: Launch) -> None:
     """Print what is left to run, as lines for a shell."""
     for files in list_cells(plan):
         print(f'# {files.cell.name} ({files.state().value})')
-        for stage in files.open_stages():
+        first = files.next_stage()
+        stages = files.cell.stages
+        for stage in stages[stages.index(first) :] if first else ():
             if stage == TRAIN:
                 point = find_resume_point(files.folder, files.schedule())
                 print(shlex.join(train_command(files, launch, point)))
@@ -196,12 +202,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
             run_with_display(runner, console)
             if runner.same_failure:
-                console.print(
+                say(
+                    console,
                     f'Stopped, since two cells failed alike: '
                     f'{runner.same_failure}. Mend it and add --retry-failed, '
                     'or add --keep-going.',
-                    style='bold red',
-                    markup=False,
+                    'bold red',
                 )
     except KeyboardInterrupt:
         is_stopped = True
@@ -213,12 +219,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = collect_results(plan, cells)
     reports = write_report(results)
     num_failed = print_failures(cells, console)
-    console.print(
+    say(
+        console,
         f'{results.num_done} of {len(cells)} cells done, {num_failed} '
         f'failed; report: {", ".join(map(str, reports))}',
-        soft_wrap=True,
-        highlight=False,
-        markup=False,
     )
     if is_stopped:
         return 130

@@ -1,4 +1,8 @@
-"""One process at a time works in a folder."""
+"""One process at a time works in a folder.
+
+The operating system holds a claim: it is gone with its processes, however
+they ended.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +25,8 @@ _held: dict[tuple[int, Path], IO[str]] = {}
 def claim_folder(folder: str | os.PathLike[str]) -> None:
     """Claim a folder for this process until it ends or releases it.
 
-    The operating system holds the claim: it is gone with the process, however
-    that ended, and child processes do not inherit it. Claiming a folder again
-    changes nothing. Where the file system or the platform has no locks, this
+    Child processes do not inherit the claim. Claiming a folder again changes
+    nothing. Where the file system or the platform has no locks, this
     is logged and the folder is not guarded.
 
     Args:
@@ -41,20 +44,9 @@ def claim_folder(folder: str | os.PathLike[str]) -> None:
     path = Path(folder).resolve() / _NAME
     if (os.getpid(), path) in _held:
         return
-    file = open(path, 'a+', encoding='utf-8')  # noqa: SIM115
     try:
-        _lock(file)
-    except (BlockingIOError, PermissionError) as error:
-        file.seek(0)
-        holder = file.read().strip() or 'another process'
-        file.close()
-        raise RuntimeError(
-            f'work_dir must belong to one training at a time, got {folder}, '
-            f'in which {holder} is training; wait for it, stop it, or set '
-            'another --work-dir'
-        ) from error
+        file = lock_file(path)
     except OSError as error:
-        file.close()
         print_log(
             f'{folder} cannot be locked ({error}); see to it that no other '
             'process trains in it',
@@ -62,18 +54,17 @@ def claim_folder(folder: str | os.PathLike[str]) -> None:
             level=logging.WARNING,
         )
         return
-    _name_holder(file)
+    if file is None:
+        holder = read_holder(path) or 'another process'
+        raise RuntimeError(
+            f'work_dir must belong to one training at a time, got {folder}, '
+            f'in which {holder} is training; wait for it, stop it, or set '
+            'another --work-dir'
+        )
+    now = time.strftime('%Y-%m-%d %H:%M:%S')
+    name = f'process {os.getpid()} on {socket.gethostname()}'
+    write_holder(file, f'{name} (since {now})')
     _held[os.getpid(), path] = file
-
-
-def _name_holder(file: IO[str]) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(
-        f'process {os.getpid()} on {socket.gethostname()} '
-        f'(since {time.strftime("%Y-%m-%d %H:%M:%S")})\n'
-    )
-    file.flush()
 
 
 def release_folder(folder: str | os.PathLike[str]) -> None:
@@ -88,10 +79,55 @@ def release_folder(folder: str | os.PathLike[str]) -> None:
         file.close()
 
 
-def _lock(file: IO[str]) -> None:
+def lock_file(path: Path, inherited: bool = False) -> IO[str] | None:
+    """Lock a file until it is closed, or the process is gone.
+
+    Args:
+        path: The file; made if missing.
+        inherited: Whether a child process that is handed the open file holds
+            the lock, too, and keeps it when this process is gone.
+
+    Returns:
+        The open file, or None if another process has locked it.
+
+    Raises:
+        OSError: If the file system or the platform has no locks.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, 'lock')
+        ...     with lock_file(path, inherited=True):
+        ...         lock_file(path, inherited=True)
+    """
     if sys.platform == 'win32':
         raise OSError('this platform has no such locks')
     import fcntl
 
-    # Not flock: forked workers of a data loader would share and prolong it.
-    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    # Forked workers of a data loader would share and prolong a flock.
+    lock = fcntl.flock if inherited else fcntl.lockf
+    file = open(path, 'a+', encoding='utf-8')  # noqa: SIM115
+    try:
+        lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        file.close()
+        return None
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def write_holder(file: IO[str], name: str) -> None:
+    """Write into a locked file who holds it."""
+    file.truncate(0)
+    file.write(f'{name}\n')
+    file.flush()
+
+
+def read_holder(path: Path) -> str:
+    """Return who holds a locked file, ``''`` if that is not known."""
+    try:
+        return path.read_text(encoding='utf-8').strip()
+    except OSError:
+        return ''

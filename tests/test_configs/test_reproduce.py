@@ -14,7 +14,7 @@ CORPORA = ('hac', 'epic')
 SETS = ('V+A', 'V+F', 'A+F', 'V+A+F')
 TEXT = (ROOT / 'docs' / 'reproduce.md').read_text('utf-8')
 PUBLISHED = yaml.safe_load(
-    (ROOT / 'mmgmp/apis/benchmark/published.yml').read_text('utf-8')
+    (ROOT / 'mmgmp/apis/report/published.yml').read_text('utf-8')
 )['tables']
 
 

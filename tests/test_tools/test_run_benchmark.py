@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.apis.benchmark.toy import PLAN as TOY
-from tests.apis.benchmark.toy import calls, make_toy
+from tests.apis.benchmark.toy import make_toy
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools/run_benchmark.py'
@@ -104,45 +104,6 @@ def toy(tmp_path):
     return make_toy(tmp_path / 'toy')
 
 
-def test_a_dry_run_prints_commands_and_starts_nothing(toy):
-    shown = run(toy / 'plan.yml', '--work-dir', toy / 'runs', '--dry-run')
-    assert shown.returncode == 0, shown.stderr
-    lines = shown.stdout.splitlines()
-    assert sum('tools/train.py' in line for line in lines) == 8
-    assert sum('tools/test.py' in line for line in lines) == 8
-    assert '# GMP/A/seed-1 (pending)' in lines
-    assert not (toy / 'runs').exists()
-
-
-def test_commands_of_jobs_with_several_tasks(toy):
-    shown = run(
-        toy / 'plan.yml', '--dry-run', '--cluster', 'slurm', '--amp',
-        '--job-options', 'slurm_partition=gpu', 'nodes=2',
-    )  # fmt: skip
-    line = next(x for x in shown.stdout.splitlines() if 'train.py' in x)
-    assert line.startswith(f'{sys.executable} -u')
-    assert '--launcher slurm --amp' in line
-
-
-def test_failures_are_listed_with_their_logs(tmp_path):
-    """The toy configs hold no model, so MMAction2's script must fail."""
-    text = TOY.replace('{H: h, A: a}', '{H: h}').replace('[0, 1]', '[0]')
-    toy = make_toy(tmp_path / 'toy', text)
-    done = run(toy / 'plan.yml', '--work-dir', toy / 'runs', '--jobs', 2)
-    assert done.returncode == 1
-    assert '2 cells FAILED' in done.stdout
-    assert f'log: {toy}/runs/GMP/H/seed-0/train.log' in done.stdout
-    assert 'Error' in done.stdout
-    assert calls(toy) == []
-    assert (toy / 'runs/report.html').is_file()
-
-
-def test_a_plan_that_cannot_be_used_exits_with_2(tmp_path):
-    done = run(tmp_path / 'none.yml')
-    assert done.returncode == 2
-    assert 'PLAN must be a YAML or Python file' in done.stderr
-
-
 @pytest.fixture
 def tool(monkeypatch):
     monkeypatch.syspath_prepend(str(TOOL.parent))
@@ -151,6 +112,57 @@ def tool(monkeypatch):
 
     monkeypatch.setattr(run_benchmark, 'num_cores', lambda: 8)
     return run_benchmark
+
+
+def test_a_dry_run_prints_commands_and_starts_nothing(toy, tool, capsys):
+    words = [toy / 'plan.yml', '--work-dir', toy / 'runs', '--dry-run']
+    assert tool.main([str(word) for word in words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert sum('tools/train.py' in line for line in lines) == 8
+    assert sum('tools/test.py' in line for line in lines) == 8
+    assert '# GMP/A/seed-1 (pending)' in lines
+    assert not (toy / 'runs').exists()
+
+
+def test_commands_of_jobs_with_several_tasks(toy, tool, capsys):
+    tool.main([
+        str(toy / 'plan.yml'), '--dry-run', '--cluster', 'slurm', '--amp',
+        '--job-options', 'slurm_partition=gpu', 'nodes=2',
+    ])  # fmt: skip
+    lines = capsys.readouterr().out.splitlines()
+    line = next(x for x in lines if 'train.py' in x)
+    assert line.startswith(f'{sys.executable} -u')
+    assert '--launcher slurm --amp' in line
+
+
+def test_failures_are_listed_with_their_logs(
+    tmp_path, tool, monkeypatch, capsys
+):
+    text = TOY.replace('{H: h, A: a}', '{H: h}').replace('[0, 1]', '[0]')
+    toy = make_toy(tmp_path / 'toy', text)
+    (toy / 'template/fail').write_text('seed-')
+    monkeypatch.setattr(sys, 'executable', str(toy / 'python'))
+    words = [toy / 'plan.yml', '--work-dir', toy / 'runs', '--jobs', 2]
+    assert tool.main([str(word) for word in words]) == 1
+    shown = capsys.readouterr().out
+    assert '2 cells FAILED' in shown
+    assert '  GMP/H/seed-0, train: 3\n    the toy is broken\n' in shown
+    assert f'log: {toy}/runs/GMP/H/seed-0/train.log' in shown
+    assert 'Stopped, since two cells failed alike' in shown
+    assert (toy / 'runs/report.html').is_file()
+
+
+def test_a_plan_that_cannot_be_used_exits_with_2(tmp_path, tool, capsys):
+    assert tool.main([str(tmp_path / 'none.yml')]) == 2
+    assert 'PLAN must be a YAML or Python file' in capsys.readouterr().err
+
+
+def test_what_is_missing_exits_with_2(toy, tool, capsys):
+    config = toy / 'gmp.py'
+    config.write_text(config.read_text() + "load_from = 'none.pth'\n")
+    words = [str(toy / 'plan.yml'), '--work-dir', str(toy / 'runs')]
+    assert tool.main(words) == 2
+    assert 'none.pth (for GMP/H/seed-0)' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

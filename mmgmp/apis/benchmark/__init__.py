@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from mmgmp.apis.benchmark.commands import Launch
 from mmgmp.apis.benchmark.plan import Plan, load_plan
-from mmgmp.apis.benchmark.report import write_report
-from mmgmp.apis.benchmark.results import Results, collect_results
+from mmgmp.apis.benchmark.processes import Launch
+from mmgmp.apis.benchmark.results import collect_results
 from mmgmp.apis.benchmark.runner import BenchmarkRunner, list_cells
-from mmgmp.apis.benchmark.tables import paired_difference, tables
+from mmgmp.apis.report import Results, paired_difference, tables, write_report
 
 __all__ = [
     'BenchmarkRunner',

@@ -10,14 +10,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from mmgmp.apis.benchmark.plan import Method, Overrides, Plan
-from mmgmp.apis.benchmark.plan_file import check_length, slug
+from mmgmp.apis.benchmark.options import Overrides
+from mmgmp.apis.benchmark.plan import Plan
 from mmgmp.apis.benchmark.search import Study, select_trial
+from mmgmp.utils.file_names import check_length, slug
 
 TRAIN = 'train'
 TEST = 'test'
-#: Best source-validation accuracy of a trained cell, None before that.
+#: Source-validation accuracy of a trained cell, None before that.
 Validation = Callable[['Cell'], 'float | None']
+#: Method, modality set and target.
+Group = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,10 @@ class Cell:
         seed: Training seed.
         config: Training config.
         overrides: Config keys that differ from the file.
-        stages: What is done, in this order: ``'train'``, ``'test'`` and
-            names of further evaluations.
+        stages: ``'train'``, ``'test'`` and further evaluations, in order.
         label: Tells apart cells that differ in their settings.
         settings: Values of the swept or searched parameters.
-        role: ``'run'``, ``'sweep'``, ``'trial'``, ``'winner'`` or
-            ``'rerun'``.
+        role: ``'run'``, ``'sweep'``, ``'trial'``, ``'winner'``, ``'rerun'``.
     """
 
     method: str
@@ -51,6 +52,11 @@ class Cell:
     role: str = 'run'
 
     @property
+    def group(self) -> Group:
+        """Cells that differ in settings and seeds only."""
+        return self.method, self.modalities, self.target
+
+    @property
     def name(self) -> str:
         """Path of the cell below the work directory.
 
@@ -58,46 +64,25 @@ class Cell:
             >>> Cell('GMP', '', 'H', 0, Path('a.py'), {}, ('train',)).name
             'GMP/H/seed-0'
         """
-        parts = (self.method, self.modalities, self.target, self.label)
-        return '/'.join(
-            [slug(part) for part in parts if part] + [f'seed-{self.seed}']
-        )
-
-    def folder(self, work_dir: Path) -> Path:
-        """Return where its files go."""
-        return work_dir / self.name
+        parts = [slug(part) for part in (*self.group, self.label) if part]
+        return '/'.join([*parts, f'seed-{self.seed}'])
 
 
 def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
     """List the cells that can be named by now.
 
     A search has two rounds: which configuration is run again is known only
-    when its trials are trained. Call this again then.
-
-    Args:
-        plan: The plan.
-        validation: Source-validation accuracy of a trained cell. Target
-            accuracy is not asked for, so it cannot decide anything.
-
-    Returns:
-        Cells with different names.
-
-    Raises:
-        FileNotFoundError: If a config is missing.
-        ValueError: If two cells have one name.
+    when its trials are trained. Call this again then. Target accuracy is not
+    asked for, so it cannot decide anything.
     """
     cells: list[Cell] = []
-    for name, modalities, target in product(
-        plan.methods, plan.modalities, plan.targets
-    ):
-        group = _Group(plan, name, modalities, target)
+    for group in product(plan.methods, plan.modalities, plan.targets):
         if plan.search is None:
-            cells += group.runs()
+            cells += _runs(plan, group)
         else:
-            cells += group.searched(validation)
-    names = [cell.name for cell in cells]
-    twice = sorted(n for n, count in Counter(names).items() if count > 1)
-    if twice:
+            cells += _searched(plan, group, validation)
+    counts = Counter(cell.name for cell in cells)
+    if twice := sorted(name for name, count in counts.items() if count > 1):
         raise ValueError(
             f'methods, targets and settings must differ, got {twice} twice; '
             'rename them (upper and lower case are told apart)'
@@ -115,112 +100,77 @@ def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
     return cells
 
 
-@dataclass(frozen=True)
-class _Group:
-    """The cells of one method on one target."""
-
-    plan: Plan
-    name: str
-    modalities: str
-    target: str
-
-    @property
-    def method(self) -> Method:
-        return self.plan.methods[self.name]
-
-    def runs(self) -> Iterator[Cell]:
-        for seed in self.plan.seeds:
-            yield self._cell(seed)
-        for settings in _sweep_settings(self.method):
-            label = ','.join(f'{k}={v}' for k, v in settings.items())
-            for seed in self.plan.seeds:
-                yield self._cell(seed, label, settings, 'sweep')
-
-    def searched(self, validation: Validation) -> Iterator[Cell]:
-        search = self.plan.search
-        if search is None:
-            return
-        study = Study(
-            self.plan.work_dir,
-            f'{self.name}/{self.modalities}/{self.target}',
-            search,
-            self.method.space,
-        )
-        trials: list[Cell] = []
-        accuracies: list[float] = []
-        # Handing one in may let the next trial be named.
-        while len(trials) < len(settings := study.settings()):
-            number = len(trials)
-            trials.append(self._trial(number, settings[number]))
-            accuracy = validation(trials[-1])
-            if accuracy is not None:
-                study.tell(number, accuracy)
-                accuracies.append(accuracy)
-        if len(accuracies) < search.trials + 1:
-            yield from trials
-            return
-        best = select_trial(accuracies)
-        for number, trial in enumerate(trials):
-            if number == best:
-                trial = self._trial(number, trial.settings, 'winner')
-            yield trial
-        for number in range(search.reruns):
-            yield self._cell(
-                self.plan.seeds[0] + search.trials + 1 + number,
-                'rerun',
-                trials[best].settings,
-                'rerun',
-            )
-
-    def _trial(
-        self, number: int, settings: Mapping[str, Any], role: str = 'trial'
-    ) -> Cell:
-        seed = self.plan.seeds[0] + number
-        return self._cell(seed, f'trial-{number:02d}', settings, role)
-
-    def _cell(
-        self,
-        seed: int,
-        label: str = '',
-        settings: Mapping[str, Any] | None = None,
-        role: str = 'run',
-    ) -> Cell:
-        plan, method = self.plan, self.method
-        path = method.config
-        for key, value in plan.names.items():
-            path = path.replace(f'{{{key}}}', value)
-        is_tested = role != 'trial' or (
-            plan.search is not None and plan.search.oracle
-        )
-        return Cell(
-            self.name,
-            self.modalities,
-            self.target,
-            seed,
-            (plan.path.parent / path).resolve(),
-            {
-                **method.overrides,
-                **plan.modalities[self.modalities],
-                **plan.targets[self.target],
-                **plan.overrides,
-                **{
-                    plan.config_key(name): value
-                    for name, value in (settings or {}).items()
-                },
-            },
-            (TRAIN, TEST, *plan.evaluations) if is_tested else (TRAIN,),
-            label,
-            settings or {},
-            role,
-        )
-
-
-def _sweep_settings(method: Method) -> list[dict[str, Any]]:
-    """All combinations of each grid, each combination once."""
-    settings: list[dict[str, Any]] = []
-    for grid in method.sweep:
+def _runs(plan: Plan, group: Group) -> Iterator[Cell]:
+    for seed in plan.seeds:
+        yield _cell(plan, group, seed)
+    swept: list[dict[str, Any]] = []
+    for grid in plan.methods[group[0]].sweep:
         for values in product(*grid.values()):
-            combination = dict(zip(grid, values, strict=True))
-            if combination not in settings:
-                settings.append(combination)
-    return settings
+            settings = dict(zip(grid, values, strict=True))
+            if settings in swept:  # by an earlier grid
+                continue
+            swept.append(settings)
+            label = ','.join(f'{k}={v}' for k, v in settings.items())
+            for seed in plan.seeds:
+                yield _cell(plan, group, seed, label, settings, 'sweep')
+
+
+def _searched(
+    plan: Plan, group: Group, validation: Validation
+) -> Iterator[Cell]:
+    """The trials; when all are trained, the chosen one and its reruns."""
+    search, first = plan.search, plan.seeds[0]
+    if search is None:
+        return
+    space = plan.methods[group[0]].space
+    study = Study(plan.work_dir, '/'.join(group), search, space)
+    trials: list[Cell] = []
+    accuracies: list[float] = []
+    # Handing one in may let the next trial be named.
+    while len(trials) < len(drawn := study.settings()):
+        number = len(trials)
+        label = f'trial-{number:02d}'
+        trials.append(
+            _cell(plan, group, first + number, label, drawn[number], 'trial')
+        )
+        accuracy = validation(trials[-1])
+        if accuracy is not None:
+            study.tell(number, accuracy)
+            accuracies.append(accuracy)
+    if len(accuracies) <= search.trials:
+        yield from trials
+        return
+    best = trials[select_trial(accuracies)]
+    chosen = (best.seed, best.label, best.settings)
+    for trial in trials:
+        yield _cell(plan, group, *chosen, 'winner') if trial is best else trial
+    for number in range(search.reruns):
+        seed = first + search.trials + 1 + number
+        yield _cell(plan, group, seed, 'rerun', best.settings, 'rerun')
+
+
+def _cell(
+    plan: Plan,
+    group: Group,
+    seed: int,
+    label: str = '',
+    settings: Mapping[str, Any] | None = None,
+    role: str = 'run',
+) -> Cell:
+    name, modalities, target = group
+    method, settings = plan.methods[name], settings or {}
+    path = method.config
+    for key, value in plan.names.items():
+        path = path.replace(f'{{{key}}}', value)
+    # The narrower comes later, but for what a plan says of all its cells.
+    overrides = {
+        **method.overrides,
+        **plan.modalities[modalities],
+        **plan.targets[target],
+        **plan.overrides,
+        **{plan.config_key(key): value for key, value in settings.items()},
+    }
+    is_tested = role != 'trial' or (plan.search and plan.search.oracle)
+    stages = (TRAIN, TEST, *plan.evaluations) if is_tested else (TRAIN,)
+    config = (plan.path.parent / path).resolve()
+    return Cell(*group, seed, config, overrides, stages, label, settings, role)

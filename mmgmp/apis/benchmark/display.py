@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Iterable
+from itertools import product
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,12 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mmgmp.apis.benchmark.cell_state import CellFiles, State
-from mmgmp.apis.benchmark.runner import (
-    BenchmarkRunner,
-    Event,
-    list_cells,
-    lock_holder,
-)
+from mmgmp.apis.benchmark.runner import BenchmarkRunner, Event
+from mmgmp.apis.training_files import read_progress
+from mmgmp.utils.folder_lock import read_holder
 
 _MARKS = {
     State.DONE: ('✓', 'green'),
@@ -27,31 +26,25 @@ _MARKS = {
 _REFRESH_SECONDS = 1.0
 
 
+def say(console: Console, text: str, style: str = '') -> None:
+    """Print a line as it is, however long and whatever it holds."""
+    console.print(
+        text, style=style, soft_wrap=True, highlight=False, markup=False
+    )
+
+
 def run_with_display(runner: BenchmarkRunner, console: Console) -> bool:
-    """Run a plan and show how it goes.
+    """Run a plan and show how it goes; return whether all cells are done.
 
     On a terminal a table is kept up to date; elsewhere, as in a log file,
     one line is printed per event.
-
-    Args:
-        runner: Ready to run.
-        console: Where to show it.
-
-    Returns:
-        Whether all cells are done.
     """
     if not console.is_terminal:
 
-        def say(event: Event) -> None:
-            console.print(
-                f'{time.strftime("%H:%M:%S")} {event.name} '
-                f'{event.what} {event.detail}',
-                soft_wrap=True,
-                highlight=False,
-                markup=False,
-            )
+        def report(event: Event) -> None:
+            say(console, f'{time.strftime("%H:%M:%S")} {" ".join(event)}')
 
-        runner.report = say
+        runner.report = report
         return runner.run()
     with Live(console=console, auto_refresh=False) as live:
         shown = 0.0
@@ -69,76 +62,42 @@ def run_with_display(runner: BenchmarkRunner, console: Console) -> bool:
 
 
 def progress_table(runner: BenchmarkRunner) -> RenderableType:
-    """Draw methods by targets, one mark per cell, and what runs now.
-
-    Args:
-        runner: The runner.
-    """
-    plan, cells = runner.plan, list_cells(runner.plan)
-    is_done = [files.state() is State.DONE for files in cells]
-    title = f'{plan.title}: {sum(is_done)} of {len(cells)} done'
+    """Draw methods by targets, one mark per cell, and what runs now."""
+    plan, cells = runner.plan, runner.cells()
+    marks: dict[tuple[str, ...], Text] = defaultdict(Text)
+    num_done = 0
+    for files in cells:
+        name, state = files.cell.name, files.state()
+        num_done += state is State.DONE
+        is_busy = name in runner.jobs or name in runner.busy
+        mark = ('▶', 'cyan') if is_busy else _MARKS[state]
+        marks[files.cell.group].append(*mark)
+    title = f'{plan.title}: {num_done} of {len(cells)} done'
     table = Table(title=Text(title))
-    table.add_column('')
-    for target in plan.targets:
-        table.add_column(Text(target))
-    for method in plan.methods:
-        for modalities in plan.modalities:
-            table.add_row(
-                Text(' '.join(filter(None, (method, modalities)))),
-                *(
-                    _marks(runner, cells, (method, modalities, target))
-                    for target in plan.targets
-                ),
-            )
+    for heading in ('', *plan.targets):
+        table.add_column(Text(heading))
+    for method, modalities in product(plan.methods, plan.modalities):
+        row = [marks[method, modalities, target] for target in plan.targets]
+        table.add_row(Text(f'{method} {modalities}'.strip()), *row)
     lines: list[RenderableType] = [table]
     for name, job in runner.jobs.items():
         minutes = (time.monotonic() - job.started) / 60
-        lines.append(Text(f'▶ {name}: {job.progress()}, {minutes:.1f} min'))
+        progress = read_progress(job.files.log(job.stage))
+        lines.append(Text(f'▶ {name}: {progress}, {minutes:.1f} min'))
     for name in sorted(runner.busy):
-        holder = lock_holder(plan.work_dir / name)
+        holder = read_holder(plan.work_dir / name / '.lock')
+        holder = f'process {holder}' if holder.isdecimal() else holder
         lines.append(Text(f'… {name}: in work elsewhere ({holder})', 'yellow'))
     return Group(*lines)
 
 
-def _marks(
-    runner: BenchmarkRunner,
-    cells: Iterable[CellFiles],
-    group: tuple[str, str, str],
-) -> Text:
-    text = Text()
-    for files in cells:
-        cell = files.cell
-        if (cell.method, cell.modalities, cell.target) != group:
-            continue
-        mark, style = _MARKS[files.state()]
-        if cell.name in runner.jobs or cell.name in runner.busy:
-            mark, style = '▶', 'cyan'
-        text.append(mark, style)
-    return text
-
-
 def print_failures(cells: Iterable[CellFiles], console: Console) -> int:
-    """List the cells that failed, with their logs.
-
-    Args:
-        cells: Of the plan.
-        console: Where to show them.
-
-    Returns:
-        How many there are.
-    """
-    failed = [f for f in cells if f.state() is State.FAILED]
+    """List the cells that failed, with their logs; return how many."""
+    failed = [files for files in cells if files.state() is State.FAILED]
     if failed:
-        console.print(f'{len(failed)} cells FAILED:', style='bold red')
+        say(console, f'{len(failed)} cells FAILED:', 'bold red')
     for files in failed:
-        failure = files.failure() or {}
-        words = files.last_words(str(failure.get('stage')))
-        console.print(
-            f'  {files.cell.name}, {failure.get("stage")}: '
-            f'{failure.get("code")}\n    {words}\n    log: '
-            f'{failure.get("log")}',
-            soft_wrap=True,
-            highlight=False,
-            markup=False,
-        )
+        stage, code, words = files.failure()
+        where = f'  {files.cell.name}, {stage}: {code}\n    {words}\n'
+        say(console, f'{where}    log: {files.log(stage)}')
     return len(failed)

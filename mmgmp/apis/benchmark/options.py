@@ -14,13 +14,6 @@ Overrides = dict[str, Any]
 def flatten(value: Mapping[str, Any], prefix: str = '') -> Overrides:
     """Write nested mappings as dotted keys.
 
-    Args:
-        value: Config keys, nested or dotted or both.
-        prefix: Stands before every key.
-
-    Returns:
-        Values by dotted key.
-
     Raises:
         ValueError: If a value cannot be handed to the stock scripts.
 
@@ -37,45 +30,44 @@ def flatten(value: Mapping[str, Any], prefix: str = '') -> Overrides:
     return flat
 
 
-def spell(value: Any) -> str:
-    """Write a value as MMEngine's ``DictAction`` reads it.
-
-    Args:
-        value: Number, word, None, or a list of these.
-
-    Returns:
-        The text after the equals sign.
+def cfg_options(overrides: Overrides) -> list[str]:
+    """Write overrides as words of a command line.
 
     Example:
-        >>> spell([0.5, ['human', 'cartoon'], None])
-        '[0.5,[human,cartoon],None]'
+        >>> cfg_options({'a.b': [0.5, ['human', 'cartoon'], None], 'c': True})
+        ['--cfg-options', 'a.b=[0.5,[human,cartoon],None]', 'c=True']
     """
+    words = [f'{key}={_spell(value)}' for key, value in overrides.items()]
+    return ['--cfg-options', *words] if words else []
+
+
+def _spell(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return f'[{",".join(spell(item) for item in value)}]'
+        return f'[{",".join(map(_spell, value))}]'
     return str(value)
 
 
 def _as_read(key: str, value: Any) -> Any:
     """Return the value as the command line gives it, if that is the same."""
-    parser = ArgumentParser()
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
     wanted = list(value) if isinstance(value, tuple) else value
-    try:
-        if not _is_plain(value):
-            raise ValueError(f'{value!r:.200} is no plain value')
-        words = ['--cfg-options', f'key={spell(value)}']
-        found = parser.parse_args(words).cfg_options['key']
-    except (AssertionError, IndexError, ValueError):  # unbalanced brackets
-        found = None
+    found = None
+    if _is_plain(value):
+        parser = ArgumentParser()
+        parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+        words = cfg_options({'key': value})
+        try:
+            found = parser.parse_args(words).cfg_options['key']
+        except (AssertionError, IndexError, ValueError):  # odd brackets
+            found = None
     # YAML reads 1e-4 as a word.
     is_number = isinstance(value, str) and isinstance(found, (int, float))
-    if is_number or (found == wanted and type(found) is type(wanted)):
-        return found
-    raise ValueError(
-        f'{key} must be a number, a word, None or a list of these, as the '
-        f'stock scripts read it from their command line, got {value!r}; '
-        'write another config that sets it'
-    )
+    if not is_number and (found != wanted or type(found) is not type(wanted)):
+        raise ValueError(
+            f'{key} must be a number, a word, None or a list of these, as the '
+            f'stock scripts read it from their command line, got {value!r}; '
+            'write another config that sets it'
+        )
+    return found
 
 
 def _is_plain(value: Any, signs: str = ',') -> bool:

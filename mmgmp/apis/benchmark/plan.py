@@ -7,36 +7,43 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mmgmp.apis.benchmark import plan_values as values
 from mmgmp.apis.benchmark.options import Overrides, flatten
-from mmgmp.apis.benchmark.plan_checks import (
-    check_choice,
-    check_count,
+from mmgmp.apis.benchmark.plan_file import read_plan_file
+from mmgmp.utils.checks import check_choice
+from mmgmp.utils.file_names import check_name, slug
+from mmgmp.utils.typed_values import (
+    Reader,
     check_keys,
-    check_needed,
-    check_seeds,
-    check_span,
-    check_sweep,
+    choice,
+    demand,
+    key,
     mapping,
+    optional,
+    read_as,
+    read_keys,
     scalar,
-    shown,
     texts,
-    words,
 )
-from mmgmp.apis.benchmark.plan_file import check_name, read_plan_file, slug
 
-_KEYS = (
-    'title', 'corpus', 'synthetic', 'names', 'methods', 'targets',
-    'modalities', 'seeds', 'overrides', 'parameters', 'search',
-    'evaluations', 'metrics', 'compare_to', 'published', 'checkpoint',
-    'keep', 'work_dir',
-)  # fmt: skip
-_METHOD_KEYS = ('config', 'overrides', 'space', 'sweep', 'compare_to')
-_SEARCH_KEYS = ('trials', 'reruns', 'seed', 'oracle', 'sampler', 'startup')
 # Stages and files that the runner itself names in the folder of a cell.
 _RESERVED = ('cell', 'failure', 'test', 'train', 'val')
 
 
-@dataclass(frozen=True)
+def _config(place: str, value: Any) -> str:
+    demand(isinstance(value, str), place, 'be the path of a config', value)
+    rule = 'name a Python or JSON config'
+    advice = 'MMEngine runs what a YAML config names'
+    is_code = Path(value).suffix not in ('.yml', '.yaml')
+    demand(is_code, place, rule, value, advice)
+    return scalar(place, value)
+
+
+def _overrides(place: str, value: Any) -> Overrides:
+    return flatten(mapping(place, value))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """One row of the table.
 
@@ -51,11 +58,15 @@ class Method:
             of the plan.
     """
 
-    config: str
-    overrides: Overrides = field(default_factory=dict)
-    space: Mapping[str, Any] = field(default_factory=dict)
-    sweep: tuple[Mapping[str, list[Any]], ...] = ()
-    compare_to: tuple[str, ...] | None = None
+    config: str = field(metadata=key(_config))
+    overrides: Overrides = field(metadata=key(_overrides, {}))
+    space: Mapping[str, Any] = field(metadata=key(values.space, {}))
+    sweep: tuple[Mapping[str, list[Any]], ...] = field(
+        metadata=key(values.sweep, [])
+    )
+    compare_to: tuple[str, ...] | None = field(
+        metadata=key(optional(texts), None)
+    )
 
 
 @dataclass(frozen=True)
@@ -74,15 +85,75 @@ class Search:
     Source: MMDG-Bench (arXiv 2605.06643): 10 trials and 2 reruns.
     """
 
-    trials: int = 10
-    reruns: int = 2
-    seed: int = 0
-    oracle: bool = False
-    sampler: str = 'random'
-    startup: int = 4
+    trials: int = field(default=10, metadata=key(values.count(0)))
+    reruns: int = field(default=2, metadata=key(values.count(0)))
+    seed: int = field(default=0, metadata=key(values.count(0)))
+    oracle: bool = field(default=False, metadata=key(choice(False, True)))
+    sampler: str = field(
+        default='random', metadata=key(choice('random', 'tpe'))
+    )
+    startup: int = field(default=4, metadata=key(values.count(1)))
 
 
-@dataclass(frozen=True)
+def _methods(place: str, value: Any) -> dict[str, Method]:
+    methods = {}
+    for name, item in mapping(place, value).items():
+        check_name(place, name)
+        is_report = slug(name).lower().startswith('report.')
+        rule = 'not be named as the report is'
+        demand(not is_report, place, rule, name, 'rename it')
+        raw = item if isinstance(item, Mapping) else {'config': item}
+        methods[name] = read_as(Method)(f'{place}.{name}', raw)
+    return methods
+
+
+def _metrics(place: str, value: Any) -> dict[str, str]:
+    return values.words(place, value or {'target': 'test/acc/top1'})
+
+
+def _axis(config_key: str) -> Reader:
+    """Return a reader of names with values of a config key, or overrides."""
+
+    def read(place: str, value: Any) -> dict[str, Overrides]:
+        if isinstance(value, (list, tuple)):
+            value = {name: name for name in texts(place, value)}
+        is_axis = isinstance(value, Mapping) and bool(value)
+        demand(is_axis, place, 'be a list of names or a mapping', value)
+        return {
+            name: _axis_item(place, name, item, config_key)
+            for name, item in mapping(place, value).items()
+        }
+
+    return read
+
+
+def _axis_item(axis: str, name: str, item: Any, config_key: str) -> Overrides:
+    # The only one of several sets of modalities may go without a name.
+    if name or axis != 'modalities':
+        check_name(axis, name)
+    place = f'{axis}.{name}'
+    if isinstance(item, Mapping):
+        found = mapping(place, item)
+        check_keys(place, found, ['overrides'])
+        return _overrides(place, found.get('overrides', {}))
+    example = 'for example {overrides: {protocol.missing: [audio]}}'
+    demand(bool(config_key), place, 'hold overrides', item, example)
+    is_list = isinstance(item, (list, tuple))
+    read = texts if is_list else scalar
+    return flatten({config_key: read(place, item)})
+
+
+def _evaluations(place: str, value: Any) -> dict[str, Overrides]:
+    found: dict[str, Overrides] = _axis('')(place, value) if value else {}
+    files = [slug(name).lower() for name in found]
+    wrong = {f for f in files if f in _RESERVED or files.count(f) > 1}
+    names = [name for name in found if slug(name).lower() in wrong]
+    rule = f'not be named {names}, as files of the runner or each other'
+    demand(not wrong, place, rule, names, 'rename them')
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """A whole table: methods x modality sets x targets x seeds.
 
@@ -112,24 +183,32 @@ class Plan:
     """
 
     path: Path
-    title: str
-    corpus: str
-    synthetic: bool
-    names: Mapping[str, str]
-    methods: Mapping[str, Method]
-    targets: Mapping[str, Overrides]
-    modalities: Mapping[str, Overrides]
-    seeds: tuple[int, ...]
-    overrides: Overrides
-    parameters: Mapping[str, str]
-    search: Search | None
-    evaluations: Mapping[str, Overrides]
-    metrics: Mapping[str, str]
-    compare_to: tuple[str, ...]
-    published: Mapping[str, Any]
-    checkpoint: str
-    keep: str
-    work_dir: Path
+    title: str = field(metadata=key(values.shown))
+    corpus: str = field(metadata=key(values.shown))
+    synthetic: bool = field(metadata=key(choice(False, True), False))
+    names: Mapping[str, str] = field(metadata=key(values.words, {}))
+    methods: Mapping[str, Method] = field(metadata=key(_methods))
+    targets: Mapping[str, Overrides] = field(
+        metadata=key(_axis('protocol.target'))
+    )
+    modalities: Mapping[str, Overrides] = field(
+        metadata=key(_axis('protocol.modalities'), {'': {}})
+    )
+    seeds: tuple[int, ...] = field(metadata=key(values.seeds, [0]))
+    overrides: Overrides = field(metadata=key(_overrides, {}))
+    parameters: Mapping[str, str] = field(metadata=key(values.words, {}))
+    search: Search | None = field(
+        metadata=key(optional(read_as(Search)), None)
+    )
+    evaluations: Mapping[str, Overrides] = field(
+        metadata=key(_evaluations, {})
+    )
+    metrics: Mapping[str, str] = field(metadata=key(_metrics, {}))
+    compare_to: tuple[str, ...] = field(metadata=key(texts, []))
+    published: Mapping[str, Any] = field(metadata=key(mapping, {}))
+    checkpoint: str = field(metadata=key(choice('best', 'last'), 'best'))
+    keep: str = field(metadata=key(choice('best', 'all'), 'best'))
+    work_dir: Path = field(metadata=key(scalar, ''))
     amp: bool = False
 
     def config_key(self, parameter: str) -> str:
@@ -168,181 +247,30 @@ def load_plan(
             'shipped ones are in configs/plans'
         )
     try:
-        return _plan(path, read_plan_file(path), work_dir, overrides, amp)
+        raw = {'title': path.stem, **read_plan_file(path)}
+        found = read_keys('', raw, Plan)
+        found['overrides'].update(flatten(overrides or {}))
+        found['work_dir'] = Path(
+            work_dir or found['work_dir'] or f'work_dirs/benchmark/{path.stem}'
+        )
+        plan = Plan(path=path, amp=amp, **found)
+        _check_methods(plan)
     except ValueError as error:
         # One that names another file comes from what the plan inherits.
         is_named = str(path) in str(error)
         raise ValueError(
             str(error) if is_named else f'{path}: {error}'
         ) from error
+    return plan
 
 
-def _plan(
-    path: Path,
-    raw: dict[str, Any],
-    work_dir: str | Path | None,
-    overrides: Mapping[str, Any] | None,
-    amp: bool,
-) -> Plan:
-    check_keys('the plan', raw, _KEYS)
-    check_needed(raw)
-    methods = {
-        str(name): _method(str(name), value)
-        for name, value in mapping('methods', raw['methods']).items()
-    }
-    _check_comparisons(raw, methods)
-    for key, known in (
-        ('checkpoint', ('best', 'last')),
-        ('keep', ('best', 'all')),
-        ('synthetic', (False, True)),
-    ):
-        check_choice(key, raw.get(key, known[0]), known)
-    search = raw.get('search')
-    swept = [name for name, method in methods.items() if method.sweep]
-    if search is not None and swept:
-        raise ValueError(
-            'methods must have no sweep in a plan with a search, got one in '
-            f'{swept}; write two plans'
-        )
-    return Plan(
-        path=path,
-        title=shown('title', raw.get('title', path.stem)),
-        corpus=shown('corpus', raw['corpus']),
-        synthetic=raw.get('synthetic', False),
-        names=words('names', raw),
-        methods=methods,
-        targets=_choices('targets', raw['targets'], 'protocol.target'),
-        modalities=_choices(
-            'modalities',
-            raw.get('modalities', {'': {'overrides': {}}}),
-            'protocol.modalities',
-        ),
-        seeds=check_seeds(raw.get('seeds', [0])),
-        overrides={
-            **flatten(mapping('overrides', raw.get('overrides', {}))),
-            **flatten(overrides or {}),
-        },
-        parameters=words('parameters', raw),
-        search=None if search is None else _search(search),
-        evaluations=_evaluations(raw.get('evaluations', {})),
-        metrics=words('metrics', raw) or {'target': 'test/acc/top1'},
-        compare_to=texts('compare_to', raw.get('compare_to', [])),
-        published=mapping('published', raw.get('published', {})),
-        checkpoint=raw.get('checkpoint', 'best'),
-        keep=raw.get('keep', 'best'),
-        work_dir=Path(
-            work_dir
-            or scalar('work_dir', raw.get('work_dir'))
-            or f'work_dirs/benchmark/{path.stem}'
-        ),
-        amp=amp,
-    )
-
-
-def _check_comparisons(
-    raw: Mapping[str, Any], methods: Mapping[str, Method]
-) -> None:
-    for name in texts('compare_to', raw.get('compare_to', [])):
-        check_choice('compare_to', name, tuple(methods))
-    for row, method in methods.items():
+def _check_methods(plan: Plan) -> None:
+    for name in plan.compare_to:
+        check_choice('compare_to', name, list(plan.methods))
+    for row, method in plan.methods.items():
+        others = [other for other in plan.methods if other != row]
         for name in method.compare_to or ():
-            others = tuple(other for other in methods if other != row)
             check_choice(f'methods.{row}.compare_to', name, others)
-
-
-def _evaluations(value: Any) -> dict[str, Overrides]:
-    evaluations = _choices('evaluations', value, None) if value else {}
-    files = [slug(name).lower() for name in evaluations]
-    reserved = [
-        name
-        for name, file in zip(evaluations, files, strict=True)
-        if file in _RESERVED or files.count(file) > 1
-    ]
-    if reserved:
-        raise ValueError(
-            f'evaluations must not be named {reserved}, which the runner uses '
-            'itself or which give the same file names; rename them'
-        )
-    return evaluations
-
-
-def _method(name: str, value: Any) -> Method:
-    check_name('methods', name)
-    if slug(name).lower().startswith('report.'):
-        raise ValueError(
-            f'methods must not be named as the report is, got {name!r}; '
-            'rename it'
-        )
-    key = f'methods.{name}'
-    if isinstance(value, str):
-        value = {'config': value}
-    if not isinstance(value, Mapping) or not isinstance(
-        value.get('config'), str
-    ):
-        raise ValueError(
-            f'{key} must be the path of a config, or a mapping with a '
-            f'config, got {value!r:.200}'
-        )
-    check_keys(key, value, _METHOD_KEYS)
-    if Path(value['config']).suffix in ('.yml', '.yaml'):
-        raise ValueError(
-            f'{key} must name a Python or JSON config, got '
-            f'{value["config"]!r}: MMEngine runs what a YAML config names, '
-            'though it looks like data; write it as Python'
-        )
-    config = scalar(f'{key}.config', value['config'])
-    space = mapping(f'{key}.space', value.get('space', {}))
-    for parameter, span in space.items():
-        check_span(f'{key}.space.{parameter}', span)
-    own = value.get('compare_to')
-    return Method(
-        config,
-        flatten(mapping(f'{key}.overrides', value.get('overrides', {}))),
-        space,
-        check_sweep(f'{key}.sweep', value.get('sweep', [])),
-        None if own is None else texts(f'{key}.compare_to', own),
-    )
-
-
-def _choices(
-    key: str, value: Any, config_key: str | None
-) -> dict[str, Overrides]:
-    """Read an axis: a value is that of ``config_key``, or overrides."""
-    if isinstance(value, (list, tuple)):
-        value = {name: name for name in texts(key, value)}
-    if not isinstance(value, Mapping) or not value:
-        raise ValueError(
-            f'{key} must be a list of names or a mapping, got {value!r:.200}'
-        )
-    choices = {}
-    for name, item in value.items():
-        # The only one of several sets of modalities may go without a name.
-        if name or key != 'modalities':
-            check_name(key, str(name))
-        place = f'{key}.{name}'
-        if isinstance(item, Mapping):
-            check_keys(place, item, ('overrides',))
-            choices[str(name)] = flatten(
-                mapping(place, item.get('overrides', {}))
-            )
-        elif config_key is not None:
-            is_list = isinstance(item, (list, tuple))
-            word = texts(place, item) if is_list else scalar(place, item)
-            choices[str(name)] = flatten({config_key: word})
-        else:
-            raise ValueError(
-                f'{place} must hold overrides, got {item!r:.200}; for '
-                'example {overrides: {protocol.missing: [audio]}}'
-            )
-    return choices
-
-
-def _search(value: Any) -> Search:
-    check_keys('search', mapping('search', value), _SEARCH_KEYS)
-    search = Search(**value)
-    check_choice('search.oracle', search.oracle, (False, True))
-    check_choice('search.sampler', search.sampler, ('random', 'tpe'))
-    for key, least in (('trials', 0), ('reruns', 0), ('seed', 0)):
-        check_count(f'search.{key}', getattr(search, key), least)
-    check_count('search.startup', search.startup, 1)
-    return search
+        rule = 'have no sweep in a plan with a search'
+        is_met = plan.search is None or not method.sweep
+        demand(is_met, 'methods', rule, row, 'write two plans')

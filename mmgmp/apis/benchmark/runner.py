@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
+from typing import IO, Any, NamedTuple
 
-from mmgmp.apis.benchmark.cell_state import CellFiles, State, lock, read_json
-from mmgmp.apis.benchmark.cells import TRAIN, Cell, plan_cells
+from mmgmp.apis.benchmark.cell_state import CellFiles, State
+from mmgmp.apis.benchmark.cells import TRAIN, plan_cells
 from mmgmp.apis.benchmark.checks import check_cells
-from mmgmp.apis.benchmark.commands import Launch
 from mmgmp.apis.benchmark.jobs import (
     Job,
     finish_stage,
@@ -24,25 +21,20 @@ from mmgmp.apis.benchmark.jobs import (
     tidy,
 )
 from mmgmp.apis.benchmark.plan import Plan
-from mmgmp.apis.benchmark.training_state import Metrics, prepare_resume
+from mmgmp.apis.benchmark.processes import Launch
+from mmgmp.apis.training_files import prepare_resume
+from mmgmp.utils.folder_lock import lock_file
 
 _POLL_SECONDS = 0.2
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
-@dataclass(frozen=True)
-class Event:
-    """What happened to a cell, for whoever shows the progress.
-
-    Args:
-        name: Of the cell.
-        what: ``'started'``, ``'done'``, ``'failed'`` or ``'busy'``.
-        detail: Stage, or log file of a failure.
-    """
+class Event(NamedTuple):
+    """A cell was ``started``, ``done`` or ``failed``, in a stage or log."""
 
     name: str
     what: str
-    detail: str = ''
+    detail: str
 
 
 class BenchmarkRunner:
@@ -82,7 +74,7 @@ class BenchmarkRunner:
     ) -> None:
         self.plan = plan
         self.launch = launch
-        self.slots = list(slots)
+        self.slots = slots
         self.report = report or (lambda _: None)
         self.keep_going = keep_going
         #: Last words of two cells that failed alike, which ended the run.
@@ -90,20 +82,14 @@ class BenchmarkRunner:
         self._failures: set[str] = set()
         self.jobs: dict[str, Job] = {}
         self.busy: set[str] = set()
-        self._interrupted_by: int | None = None
         cells = self.cells()
         check_cells(plan, cells, resume)
         for files in cells:
             # It was damaged; what was trained says that it is of this plan.
-            if files.next_stage() != TRAIN and not files.has_begun():
+            if files.next_stage() != TRAIN and files.read('cell') is None:
                 files.write_cell()
-        if retry_failed:
-            for files in cells:
-                files.clear_failure()
-
-    @property
-    def _is_here(self) -> bool:
-        return self.launch.cluster is None
+            if retry_failed:
+                files.stage_file('failure').unlink(missing_ok=True)
 
     def cells(self) -> list[CellFiles]:
         """List the cells that can be named by now, with their files."""
@@ -122,92 +108,90 @@ class BenchmarkRunner:
             KeyboardInterrupt: If a signal asked to stop; the processes are
                 stopped before.
         """
-        with self._signals():
+        with _noted_signals() as noted:
             try:
                 cells = self.cells()
-                while True:
+                while not noted:
                     if self._collect() or self.busy:
                         cells = self.cells()
                     # What runs already may end: it may be another fault.
                     is_waiting = not self.same_failure and self._start(cells)
                     tick()
                     if not self.jobs and not is_waiting:
-                        return all(
-                            files.state() is State.DONE for files in cells
-                        )
+                        return all(f.state() is State.DONE for f in cells)
                     time.sleep(_POLL_SECONDS)
-                    if self._interrupted_by is not None:
-                        raise KeyboardInterrupt
+                raise KeyboardInterrupt
             finally:
                 stop_jobs(self.jobs.values())
                 self.jobs.clear()
 
-    def _start(self, cells: list[CellFiles]) -> bool:
+    def _start(self, cells: Sequence[CellFiles]) -> bool:
         """Fill the free slots; return whether cells are busy elsewhere."""
         self.busy.clear()
+        taken = {job.slot for job in self.jobs.values()}
+        free = [n for n in range(len(self.slots)) if n not in taken]
         for files in cells:
-            name = files.cell.name
-            free = set(range(len(self.slots))) - {
-                job.slot for job in self.jobs.values()
-            }
             if not free:
                 break
-            if name in self.jobs or files.state() in (
-                State.DONE,
-                State.FAILED,
-            ):
-                continue
-            claim = lock(files.folder)
-            if claim is None:
-                self.busy.add(name)
-                continue
-            # Another runner may have had it since the state was read.
-            stage = None
-            if files.failure() is None:
-                stage = self._advance(files)
-            if stage is None:
-                claim.close()
-                continue
-            slot = min(free)
-            self.jobs[name] = start_job(
-                files, stage, claim, slot, self.launch, self.slots[slot]
-            )
-            self.report(Event(name, 'started', stage))
+            is_open = files.state() in (State.PENDING, State.INTERRUPTED)
+            if is_open and files.cell.name not in self.jobs:
+                free = free[self._try(files, free[0]) :]
         return bool(self.busy)
+
+    def _try(self, files: CellFiles, slot: int) -> bool:
+        """Start a cell unless it is busy or done; return whether it did."""
+        name = files.cell.name
+        claim = claim_cell(files.folder)
+        if claim is None:
+            self.busy.add(name)
+            return False
+        # Another runner may have had it since the state was read.
+        has_failed = files.read('failure') is not None
+        stage = None if has_failed else self._advance(files)
+        if stage is None:
+            claim.close()
+            return False
+        environment = self.slots[slot]
+        self.jobs[name] = start_job(
+            files, stage, claim, slot, self.launch, environment
+        )
+        self.report(Event(name, 'started', stage))
+        return True
 
     def _advance(self, files: CellFiles) -> str | None:
         """Return the stage to work on, counting what is complete."""
         stage = files.next_stage()
-        if stage == TRAIN and files.has_begun():
-            # An earlier process may have ended with nobody watching.
-            if finish_stage(files, TRAIN, self._is_here):
-                return files.next_stage()
-        elif stage == TRAIN:
+        if stage != TRAIN:
+            return stage
+        if files.read('cell') is None:
             # What may lie there is of settings that nobody knows any more.
             prepare_resume(files.folder, None)
             files.write_cell()
-        if stage == TRAIN:
-            files.forget_tests()
+        elif self._finish(files, TRAIN):
+            # An earlier process has ended with nobody watching.
+            return files.next_stage()
+        files.forget_tests()
         return stage
+
+    def _finish(self, files: CellFiles, stage: str) -> bool:
+        return finish_stage(files, stage, self.launch.cluster is None)
 
     def _collect(self) -> bool:
         """Take in the processes that have ended."""
-        ended = [
-            job for job in self.jobs.values() if job.process.poll() is not None
-        ]
-        for job in ended:
-            files, name = job.files, job.files.cell.name
-            del self.jobs[name]
-            code = job.process.poll()
-            if code == 0 and not finish_stage(files, job.stage, self._is_here):
+        codes = {name: job.process.poll() for name, job in self.jobs.items()}
+        ended = {name: c for name, c in codes.items() if c is not None}
+        for name, code in ended.items():
+            job = self.jobs.pop(name)
+            files, stage = job.files, job.stage
+            if code == 0 and not self._finish(files, stage):
                 code = 'ended without a complete result'
-            if code is not None and code != 0:
-                files.write_failure(job.stage, code)
-                self._note_failure(f'{code}: {files.last_words(job.stage)}')
-                self.report(Event(name, 'failed', str(files.log(job.stage))))
+            if code != 0:
+                files.write_failure(stage, code)
+                self._note_failure(f'{code}: {files.last_words(stage)}')
+                self.report(Event(name, 'failed', str(files.log(stage))))
             elif files.next_stage() is None:
                 tidy(files)
-                self.report(Event(name, 'done', job.stage))
+                self.report(Event(name, 'done', stage))
             job.claim.close()
         return bool(ended)
 
@@ -218,69 +202,38 @@ class BenchmarkRunner:
             self.same_failure = words
         self._failures.add(kind)
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        def note(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-            self._interrupted_by = number
 
-        before = {number: signal.signal(number, note) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+@contextmanager
+def _noted_signals() -> Iterator[list[int]]:
+    """Collect the requests to stop instead of dying of them."""
+    noted: list[int] = []
+
+    def note(number: int, _: Any) -> None:
+        noted.append(number)
+
+    before = {number: signal.signal(number, note) for number in _SIGNALS}
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def list_cells(plan: Plan) -> list[CellFiles]:
-    """List the cells of a plan that can be named by now.
+    """List the cells of a plan that can be named by now, with their files.
 
     Args:
         plan: The plan.
-
-    Returns:
-        Each cell with its files.
     """
-
-    def validation(cell: Cell) -> float | None:
-        files = CellFiles(plan, cell)
-        trained = read_json(files.stage_file(TRAIN))
-        if trained is None:
-            return None
-        return source_accuracy(cell, trained['metrics'])
-
-    return [CellFiles(plan, cell) for cell in plan_cells(plan, validation)]
+    cells = plan_cells(plan, lambda c: CellFiles(plan, c).source_accuracy())
+    return [CellFiles(plan, cell) for cell in cells]
 
 
-def source_accuracy(cell: Cell, metrics: Metrics) -> float:
-    """Return the source-validation accuracy that a search selects by.
+def claim_cell(folder: Path) -> IO[str] | None:
+    """Claim a cell for this process and the children that get the file.
 
-    Args:
-        cell: The trained cell.
-        metrics: Its source validation.
-
-    Raises:
-        ValueError: If the config does not validate.
+    None if another process works on the cell. The claim is given up when the
+    last of those processes is gone, however it ended.
     """
-    if 'acc/top1' not in metrics:
-        raise ValueError(
-            'a search needs acc/top1 on the source validation, got '
-            f'{sorted(metrics)} from {cell.config}; give the config a '
-            'val_evaluator AudioVisualAccuracy'
-        )
-    return metrics['acc/top1']
-
-
-def lock_holder(folder: Path) -> str:
-    """Return who works on a busy cell, ``''`` if that is not known.
-
-    Args:
-        folder: Of the cell.
-    """
-    try:
-        name = (folder / '.lock').read_text(encoding='utf-8').strip()
-        if name.isdecimal():
-            os.kill(int(name), 0)
-            return f'process {name}'
-    except OSError:
-        return ''
-    return name
+    folder.mkdir(parents=True, exist_ok=True)
+    return lock_file(folder / '.lock', inherited=True)

@@ -24,14 +24,9 @@ Settings = dict[str, Any]
 def select_trial(accuracies: Sequence[float]) -> int:
     """Choose the configuration with the best source validation.
 
-    Args:
-        accuracies: Source-validation accuracy of each trial.
-
-    Returns:
-        Index of the largest; of equal ones the first, so that the default
-        configuration wins a tie. The published protocol asks the validation
-        loss first, which the stock validation loop does not compute
-        [choice].
+    Of equal ones the first, so that the default configuration wins a tie. The
+    published protocol asks the validation loss first, which the stock
+    validation loop does not compute [choice].
 
     Example:
         >>> select_trial([0.5, 0.75, 0.75])
@@ -49,16 +44,6 @@ class Study:
     ``startup`` are trained). What a trial draws depends on the seed of the
     search, the study and the trial's number, not on who asks when.
 
-    Args:
-        work_dir: Of the plan.
-        name: Of the study.
-        search: The plan's search.
-        space: ``[low, high]`` or ``{'choices': [...]}`` by parameter.
-
-    Raises:
-        ValueError: If Optuna is not installed, or the work directory holds a
-            search of another space.
-
     Source: MMDG-Bench (arXiv 2605.06643), for the random search; the steps
     are exact multiples of 0.1 where the released script rounds.
     """
@@ -72,73 +57,59 @@ class Study:
     ) -> None:
         self.name = name
         self.search = search
-        self._space = {key: _distribution(s) for key, s in space.items()}
         self._study = _open_study(work_dir, name)
+        self._space = {key: _distribution(s) for key, s in space.items()}
         self._lock = FileLock(work_dir / '.search.lock')
-        self._check_same(work_dir)
-
-    def _check_same(self, work_dir: Path) -> None:
-        """Trials of another space would be taken for those of this one."""
-        text = f'{self._space} {self.search.sampler} {self.search.seed}'
+        text = f'{self._space} {search.sampler} {search.seed}'
         found = self._study.user_attrs.get('space')
         if found is None:
             self._study.set_user_attr('space', text)
         elif found != text:
             raise ValueError(
                 f'{work_dir} must hold a search of this plan, got another '
-                f'space, sampler or seed for {self.name}: {found} instead of '
+                f'space, sampler or seed for {name}: {found} instead of '
                 f'{text}; name another --work-dir'
             )
 
     def settings(self) -> list[Settings]:
         """Return what each trial that can be named by now sets."""
-        wanted = self._num_nameable()
-        if len(self._study.get_trials(deepcopy=False)) < wanted:
+        every, trials = self.search.trials + 1, self._trials()
+        wanted = every
+        if self.search.sampler == 'tpe':
+            num_told = sum(trial.state.is_finished() for trial in trials)
+            is_due = num_told >= max(len(trials), self.search.startup)
+            wanted = max(self.search.startup, len(trials) + is_due)
+        if len(trials) < min(every, wanted):
             # Another runner may be asking for the same trials.
             with self._lock:
-                while len(self._study.get_trials()) < wanted:
+                while len(self._trials()) < min(every, wanted):
                     self._ask()
-        trials = self._study.get_trials(deepcopy=False)
         return [
             # A multiple of 0.1 has a tail of digits in binary.
             {
                 name: round(value, 10) if isinstance(value, float) else value
                 for name, value in trial.params.items()
             }
-            for trial in trials[: self.search.trials + 1]
+            for trial in self._trials()[:every]
         ]
 
     def tell(self, number: int, accuracy: float) -> None:
-        """Hand in the source validation of a trained trial; again is fine.
-
-        Args:
-            number: Of the trial.
-            accuracy: In [0, 1].
-        """
-        if not self._study.get_trials(deepcopy=False)[
-            number
-        ].state.is_finished():
+        """Hand in the source validation of a trained trial; again is fine."""
+        if not self._trials()[number].state.is_finished():
             self._study.tell(number, accuracy, skip_if_finished=True)
 
-    def _num_nameable(self) -> int:
-        every = self.search.trials + 1
-        if self.search.sampler == 'random':
-            return every
-        trials = self._study.get_trials(deepcopy=False)
-        num_told = sum(trial.state.is_finished() for trial in trials)
-        is_due = num_told >= max(len(trials), self.search.startup)
-        next_one = len(trials) + 1 if is_due else len(trials)
-        return min(every, max(self.search.startup, next_one))
+    def _trials(self) -> list[Any]:
+        found: list[Any] = self._study.get_trials(deepcopy=False)
+        return found
 
     def _ask(self) -> None:
         from optuna.samplers import RandomSampler, TPESampler
 
-        number = len(self._study.get_trials())
+        number = len(self._trials())
         seed = zlib.crc32(f'{self.search.seed}/{self.name}/{number}'.encode())
-        is_random = self.search.sampler == 'random'
         self._study.sampler = (
             RandomSampler(seed)
-            if is_random
+            if self.search.sampler == 'random'
             else TPESampler(n_startup_trials=self.search.startup, seed=seed)
         )
         self._study.ask(self._space if number else {})

@@ -14,7 +14,7 @@ from mmgmp.apis.benchmark import (
     list_cells,
 )
 from mmgmp.apis.benchmark.cell_state import CellFiles, State, read_json
-from mmgmp.apis.benchmark.conditions import conditions
+from mmgmp.apis.report.conditions import conditions
 from tests.fuzzing import fuzz
 
 from .toy import PLAN, calls, make_toy, toy_launch, toy_plan
@@ -31,11 +31,6 @@ DAMAGE = {
     'path': b'{"metrics": {}, "checkpoint": "../../a.pth"}',
     'facts': b'{"metrics": {}, "checkpoint": "a", "facts": {"clips": 1}}',
 }
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr('mmgmp.apis.benchmark.runner._POLL_SECONDS', 0.02)
 
 
 @pytest.fixture(scope='module')

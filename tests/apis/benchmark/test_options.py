@@ -5,15 +5,14 @@ from argparse import ArgumentParser
 import pytest
 from mmengine.config import DictAction
 
-from mmgmp.apis.benchmark.commands import _cfg_options
-from mmgmp.apis.benchmark.options import flatten
+from mmgmp.apis.benchmark.options import cfg_options, flatten
 
 
 def test_options_read_back_as_they_were():
     values = {'a.b': [0.5, 1], 'c': None, 'd': ['human'], 'e': True, 'f': 'x'}
     parser = ArgumentParser()
     parser.add_argument('--cfg-options', nargs='+', action=DictAction)
-    words = _cfg_options(flatten(values))
+    words = cfg_options(flatten(values))
     assert parser.parse_args(words).cfg_options == values
 
 

@@ -205,7 +205,7 @@ def test_damaged_plans_are_read_or_named(tmp_path):
 
     def stay_inside(cells: list[Cell]) -> bool:
         runs = folder / 'runs'
-        folders = [cell.folder(runs).resolve() for cell in cells]
+        folders = [(runs / cell.name).resolve() for cell in cells]
         return all(place.is_relative_to(runs) for place in folders)
 
     originals = {

@@ -17,12 +17,12 @@ from mmgmp.apis.benchmark import (
     tables,
     write_report,
 )
-from mmgmp.apis.benchmark.published import (
+from mmgmp.apis.report.published import (
     describe_source,
     find_published,
     load_published,
 )
-from mmgmp.apis.benchmark.tables import oracle
+from mmgmp.apis.report.tables import oracle
 
 from .toy import PLAN, make_toy, toy_launch, toy_plan
 
@@ -42,9 +42,7 @@ def report(tmp_path_factory):
     text += "published: {corpus: HAC, source: gmp, table: '2'}\n"
     toy = make_toy(tmp_path_factory.mktemp('report') / 'toy', text)
     plan = toy_plan(toy)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('mmgmp.apis.benchmark.runner._POLL_SECONDS', 0.02)
-        BenchmarkRunner(plan, toy_launch(toy), slots=[{}, {}]).run()
+    BenchmarkRunner(plan, toy_launch(toy), slots=[{}, {}]).run()
     for method in ('ERM', 'GMP'):
         np.savetxt(
             plan.work_dir / method / 'H/seed-0/task_gradients.csv',

@@ -34,8 +34,7 @@ HOSTILE = [
 ]
 
 
-def test_a_name_is_only_shown(tmp_path, monkeypatch):
-    monkeypatch.setattr('mmgmp.apis.benchmark.runner._POLL_SECONDS', 0.02)
+def test_a_name_is_only_shown(tmp_path):
     methods = {'ERM': 'erm.py', **dict.fromkeys(HOSTILE, 'gmp.py')}
     text = {
         **yaml.safe_load(PLAN),

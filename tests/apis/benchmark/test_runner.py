@@ -12,16 +12,11 @@ from mmgmp.apis.benchmark import (
     list_cells,
     tables,
 )
-from mmgmp.apis.benchmark.cell_state import State, lock
+from mmgmp.apis.benchmark.cell_state import State
 
 from .toy import PLAN, calls, make_toy, toy_launch, toy_plan
 
 FORK = multiprocessing.get_context('fork')
-
-
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr('mmgmp.apis.benchmark.runner._POLL_SECONDS', 0.02)
 
 
 @pytest.fixture
@@ -115,7 +110,7 @@ def test_a_failure_is_kept_and_not_retried_by_itself(toy):
     with open(failed.detail) as log:
         assert 'the toy is broken' in log.read()
     (files,) = [f for f in made.cells() if f.state() is State.FAILED]
-    assert files.failure()['code'] == 3
+    assert files.read('failure')['code'] == 3
 
     fail.unlink()
     before = len(calls(toy))
@@ -130,7 +125,7 @@ def test_a_process_that_writes_nothing_has_failed(toy):
         path.unlink()
     made, _ = runner(toy)
     assert not made.run()
-    failure = made.cells()[0].failure()
+    failure = made.cells()[0].read('failure')
     assert failure['code'] == 'ended without a complete result'
 
 
@@ -237,13 +232,15 @@ def test_what_another_runner_saw_fail_is_not_retried(toy, monkeypatch):
     """It fails between a look at the state and the claim of the cell."""
     from mmgmp.apis.benchmark import runner as module
 
+    claim_cell = module.claim_cell
+
     def late(folder):
         if folder.name == 'seed-1' and not (folder / 'failure.json').exists():
             folder.mkdir(parents=True, exist_ok=True)
             (folder / 'failure.json').write_text('{"code": 1}')
-        return lock(folder)
+        return claim_cell(folder)
 
-    monkeypatch.setattr(module, 'lock', late)
+    monkeypatch.setattr(module, 'claim_cell', late)
     assert not runner(toy)[0].run()
     assert not [call for call in calls(toy) if 'seed-1' in call]
 

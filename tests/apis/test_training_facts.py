@@ -6,16 +6,11 @@ import numpy as np
 import pytest
 
 from mmgmp.apis.benchmark import list_cells, load_plan
-from mmgmp.apis.benchmark.facts import (
-    count_clips,
-    gpu_names,
-    last_ratios,
-    read_history,
-)
-from mmgmp.apis.benchmark.training_state import Schedule
+from mmgmp.apis.training_facts import count_clips, gpu_names
+from mmgmp.apis.training_files import Schedule, last_ratios, read_ratios
 from tests.shipped import GMP
 
-from .toy import make_toy, toy_plan
+from .benchmark.toy import make_toy, toy_plan
 
 PLAN = """
 corpus: mini-HAC
@@ -47,7 +42,7 @@ def test_clips_are_counted_after_the_overrides(mini_hac, tmp_path):
         split: sum(s['domain'] == 'human' for s in found['data_list'])
         for split, found in samples.items()
     }
-    assert count_clips(files) == {
+    assert count_clips(files.config()) == {
         'train': 9,
         'val': len(samples['test']['data_list']) - human['test'],
         'test': human['train'] + human['test'],
@@ -56,7 +51,7 @@ def test_clips_are_counted_after_the_overrides(mini_hac, tmp_path):
 
 
 def test_clips_that_cannot_be_counted_name_the_error(tmp_path):
-    found = count_clips(write_plan(tmp_path, tmp_path / 'none'))
+    found = count_clips(write_plan(tmp_path, tmp_path / 'none').config())
     assert found == dict.fromkeys(
         ('train', 'val', 'test'), 'FileNotFoundError'
     )
@@ -87,7 +82,7 @@ def test_ratios_of_the_last_epoch(schedule, video, audio):
 
 def test_a_run_without_ratios_has_none(tmp_path):
     files = list_cells(toy_plan(make_toy(tmp_path / 'toy')))[0]
-    assert read_history(files) == {}
+    assert read_ratios(files.folder) == {}
 
 
 def test_gpus_are_read_off_the_log(tmp_path):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from mmengine.config import Config
 
-from mmgmp.apis.benchmark.training_state import (
+from mmgmp.apis.training_files import (
     Schedule,
     find_resume_point,
     prepare_resume,
@@ -11,7 +11,7 @@ from mmgmp.apis.benchmark.training_state import (
     read_validation,
 )
 
-from .toy import CONFIG, save_checkpoint, write_validation
+from .benchmark.toy import CONFIG, save_checkpoint, write_validation
 
 SCHEDULE = Schedule('epoch', 3, 1, 1, 'acc/top1')
 

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmgmp.utils.text_files import read_yaml
 
 
-@dataclass(frozen=True)
-class Published:
-    """One published accuracy.
-
-    Args:
-        mean: Top-1 accuracy in percent.
-        std: Its deviation over seeds, None if the paper gives none.
-    """
+class Published(NamedTuple):
+    """A top-1 accuracy in percent; ``std`` is None if the paper has none."""
 
     mean: float
     std: float | None = None
@@ -32,8 +25,7 @@ def load_published() -> Mapping[str, Any]:
         >>> sorted(load_published()['sources'])
         ['gmp', 'mbcd']
     """
-    path = Path(__file__).with_name('published.yml')
-    data: dict[str, Any] = read_yaml(path)
+    data: dict[str, Any] = read_yaml(Path(__file__).with_name('published.yml'))
     return data
 
 
@@ -44,7 +36,7 @@ def find_published(
     split: str,
     column: str,
 ) -> Published | None:
-    """Look up one number.
+    """Look up one number, None if it was not published.
 
     Args:
         wanted: ``corpus``, ``source`` and, for some sources, ``table``.
@@ -52,9 +44,6 @@ def find_published(
         modalities: Modality set; ``''`` means video and audio.
         split: ``'source'`` or ``'target'``.
         column: Target domain, ``'avg'`` or a branch of the model.
-
-    Returns:
-        The number, or None if it was not published.
 
     Raises:
         ValueError: If no table at all fits ``wanted``.
@@ -64,31 +53,19 @@ def find_published(
         ...                'GMP', '', 'target', 'avg')
         Published(mean=64.91, std=None)
     """
-    tables = _tables(wanted)
-    for table in tables:
-        if (
-            table['modalities'] != (modalities or 'V+A')
-            or table['split'] != split
-            or column not in table['columns']
-            or method not in table['rows']
-        ):
-            continue
-        values = table['rows'][method]
-        value = values[table['columns'].index(column)]
-        if value is None:
-            return None
-        return (
-            Published(*value) if isinstance(value, list) else Published(value)
-        )
+    place = (modalities or 'V+A', split)
+    for table in _tables(wanted):
+        is_there = column in table['columns'] and method in table['rows']
+        if is_there and (table['modalities'], table['split']) == place:
+            value = table['rows'][method][table['columns'].index(column)]
+            if isinstance(value, list):
+                return Published(*value)
+            return None if value is None else Published(value)
     return None
 
 
 def describe_source(wanted: Mapping[str, Any]) -> str:
-    """Name the paper and its protocol.
-
-    Args:
-        wanted: As in :func:`find_published`.
-    """
+    """Name the paper and its protocol; ``wanted`` as in the look-up."""
     table = _tables(wanted)[0]
     source = load_published()['sources'][table['source']]
     number = f', Table {table["table"]}' if 'table' in table else ''
@@ -103,19 +80,13 @@ def _tables(wanted: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     found = [
         table
         for table in everything
-        if all(
-            str(table.get(key)) == str(value) for key, value in wanted.items()
-        )
+        if all(str(table.get(k)) == str(v) for k, v in wanted.items())
     ]
     if not found:
-        known = sorted(
-            {
-                (t['corpus'], t['source'], t.get('table', ''))
-                for t in everything
-            }
-        )
+        keys = ('corpus', 'source', 'table')
+        known = sorted({tuple(t.get(k, '') for k in keys) for t in everything})
         raise ValueError(
-            'published must fit one of the known tables (corpus, source, '
-            f'table) {known}, got {dict(wanted)}'
+            f'published must fit one of the known tables {keys} {known}, got '
+            f'{dict(wanted)}; correct it in the plan'
         )
     return found

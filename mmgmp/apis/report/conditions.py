@@ -2,44 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmgmp.apis.benchmark.results import Results
+from mmgmp.apis.report.results import Results
+
+_CHOICES = {
+    'best': 'the best epoch on source validation is tested',
+    'last': 'the last epoch is tested',
+}
+_SPLITS = {'train': 'training', 'val': 'validation', 'test': 'test'}
 
 
 def conditions(results: Results) -> dict[str, Any]:
     """Collect what a reader needs to judge the numbers.
 
-    Args:
-        results: What was measured.
-
-    Returns:
-        ``targets``, ``seeds``, ``clips`` and ``training`` (by target and
-        by method), ``checkpoint``, ``amp``, ``overrides``, ``dates``,
-        ``machines`` and ``software``. No path of the machine is in it.
+    ``clips`` are by target and ``training`` by method, each a list of the
+    different ones. No path of the machine is in it.
     """
-    plan = results.plan
+    plan, facts = results.plan, list(results.facts.values())
+    cells = results.cells.loc[list(results.facts)]
     clips: dict[str, list[Any]] = {}
-    lengths: dict[str, list[str]] = {}
-    facts = list(results.facts.values())
-    for number, fact in results.facts.items():
-        cell = results.cells.loc[number]
-        _add(clips.setdefault(cell['target'], []), fact['clips'])
+    lengths: dict[str, list[Any]] = {}
+    for fact, target, method in zip(
+        facts, cells['target'], cells['method'], strict=True
+    ):
+        clips.setdefault(target, []).append(fact['clips'])
         length = f'{fact["length"]} {fact["unit"]}s'
-        _add(lengths.setdefault(cell['method'], []), length)
+        lengths.setdefault(method, []).append(length)
     dates = sorted(fact['date'] for fact in facts)
     return {
         'targets': list(plan.targets),
         'seeds': list(plan.seeds),
-        'clips': clips,
-        'training': lengths,
+        'clips': {name: _different(found) for name, found in clips.items()},
+        'training': {name: _different(f) for name, f in lengths.items()},
         'checkpoint': plan.checkpoint,
         'amp': plan.amp,
-        'overrides': {
-            key: _portable(value) for key, value in plan.overrides.items()
-        },
+        'overrides': {k: _portable(v) for k, v in plan.overrides.items()},
         'dates': [dates[0], dates[-1]] if dates else [],
         'machines': _different(fact['machine'] for fact in facts),
         'software': _different(fact['software'] for fact in facts),
@@ -47,33 +47,20 @@ def conditions(results: Results) -> dict[str, Any]:
 
 
 def condition_texts(results: Results) -> list[list[str]]:
-    """Lay the conditions out as pairs of name and text.
-
-    Args:
-        results: What was measured.
-    """
+    """Lay the conditions out as pairs of name and text."""
     plan, found = results.plan, conditions(results)
-    kind = ' (SYNTHETIC)' if plan.synthetic else ''
-    choice = {
-        'best': 'the best epoch on source validation is tested',
-        'last': 'the last epoch is tested',
-    }[plan.checkpoint]
+    training = [
+        _lengths_text(found['training']),
+        _CHOICES[plan.checkpoint],
+        'mixed precision' if plan.amp else '',
+    ]
     rows = {
-        'corpus': plan.corpus + kind,
+        'corpus': results.corpus,
         'clips': '; '.join(
             f'target {target}: ' + ' or '.join(map(_clips_text, counts))
             for target, counts in found['clips'].items()
         ),
-        'training': '; '.join(
-            filter(
-                None,
-                (
-                    _lengths_text(found['training']),
-                    choice,
-                    'mixed precision' if plan.amp else '',
-                ),
-            )
-        ),
+        'training': '; '.join(filter(None, training)),
         'targets': ', '.join(found['targets']),
         'seeds': ', '.join(map(str, found['seeds'])),
         'changed settings': ', '.join(
@@ -91,21 +78,18 @@ def condition_texts(results: Results) -> list[list[str]]:
     return [[name, text] for name, text in rows.items() if text]
 
 
-def _clips_text(counts: dict[str, int | str]) -> str:
-    words = {'train': 'training', 'val': 'validation', 'test': 'test'}
-    return (
-        ', '.join(
-            f'{counts[split]} {word}'
-            if isinstance(counts[split], int)
-            else f'{word} not counted ({counts[split]})'
-            for split, word in words.items()
-            if split in counts
-        )
-        or 'not known'
-    )
+def _clips_text(counts: Mapping[str, int | str]) -> str:
+    texts = [
+        f'{counts[split]} {word}'
+        if isinstance(counts[split], int)
+        else f'{word} not counted ({counts[split]})'
+        for split, word in _SPLITS.items()
+        if split in counts
+    ]
+    return ', '.join(texts) or 'not known'
 
 
-def _lengths_text(lengths: dict[str, list[str]]) -> str:
+def _lengths_text(lengths: Mapping[str, list[str]]) -> str:
     """Name the methods only if their trainings differ in length."""
     texts = {method: ' or '.join(found) for method, found in lengths.items()}
     if len(set(texts.values())) <= 1:
@@ -113,11 +97,12 @@ def _lengths_text(lengths: dict[str, list[str]]) -> str:
     return ', '.join(f'{method} {text}' for method, text in texts.items())
 
 
-def _machine_text(machine: dict[str, Any]) -> str:
+def _machine_text(machine: Mapping[str, Any]) -> str:
+    gpu = machine.get('gpu', '')
     if 'cpu' not in machine:
-        return machine['gpu'] or 'Slurm nodes, processor not recorded'
-    cpu = f'{machine["cpu"]}, {machine["cores"]} cores'
-    return f'{machine["gpu"]}; {cpu}' if machine['gpu'] else f'{cpu}, no GPU'
+        return gpu or 'Slurm nodes, processor not recorded'
+    cpu = f'{machine["cpu"]}, {machine.get("cores", "?")} cores'
+    return f'{gpu}; {cpu}' if gpu else f'{cpu}, no GPU'
 
 
 def _portable(value: Any) -> Any:
@@ -137,10 +122,6 @@ def _portable(value: Any) -> Any:
 def _different(items: Iterable[Any]) -> list[Any]:
     found: list[Any] = []
     for item in items:
-        _add(found, item)
+        if item not in found:
+            found.append(item)
     return found
-
-
-def _add(items: list[Any], item: Any) -> None:
-    if item not in items:
-        items.append(item)

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mmgmp.apis.benchmark.cell_state import State
-from mmgmp.apis.benchmark.published import describe_source
-from mmgmp.apis.benchmark.results import REPORTED, Results
+from mmgmp.apis.report.published import describe_source
+from mmgmp.apis.report.results import DONE, FAILED, REPORTED, Results
 
 SYNTHETIC = (
     'SYNTHETIC corpus: rendered, not recorded. These numbers show that '
@@ -19,6 +18,10 @@ STATISTICS = (
     'are paired by seed (same split, initial weights and data order); in '
     "brackets the 95 % interval of Student's t over the pairs. Intervals are "
     'not corrected for the number of comparisons.'
+)
+NOT_COMPARABLE = (
+    'The published numbers are of a recorded corpus and NOT comparable with '
+    'the measured ones.'
 )
 ORACLE = (
     'ORACLE selection looks at the target and is no result of a method; it '
@@ -36,57 +39,50 @@ LOUD = ('SYNTHETIC', 'NOT', 'FAILED')
 
 def headline(results: Results) -> str:
     """Return title, corpus and how complete the results are."""
-    plan = results.plan
-    kind = ' (SYNTHETIC)' if plan.synthetic else ''
     return (
-        f'{plan.title}: {plan.corpus}{kind}, {results.num_done} of '
+        f'{results.plan.title}: {results.corpus}, {results.num_done} of '
         f'{len(results.cells)} cells done'
     )
 
 
-def notes(results: Results) -> list[str]:
-    """Return the sentences that must stand beside the numbers."""
+def notes(results: Results) -> Iterator[str]:
+    """Yield the sentences that must stand beside the numbers."""
     plan = results.plan
-    lines = [SYNTHETIC] if plan.synthetic else []
-    lines.append(STATISTICS)
+    if plan.synthetic:
+        yield SYNTHETIC
+    yield STATISTICS
     if plan.search is not None:
-        lines.append(
+        yield (
             f'Hyper-parameters: the default and {plan.search.trials} drawn '
             'configurations per method and target; source validation chose '
             f'one, which was run again with {plan.search.reruns} new seeds. '
             'The chosen trials have different seeds and are left out of the '
             'pairs where no other method shares theirs.'
         )
-    lines += _gaps(results)
+    yield from _gaps(results)
     if plan.published:
-        lines.append(f'Published: {describe_source(plan.published)}.')
-        if plan.synthetic:
-            lines.append(
-                'The published numbers are of a recorded corpus and NOT '
-                'comparable with the measured ones.'
-            )
-    return lines
+        yield f'Published: {describe_source(plan.published)}.'
+    if plan.published and plan.synthetic:
+        yield NOT_COMPARABLE
 
 
 def _gaps(results: Results) -> Iterator[str]:
     """Say what the tables lack."""
-    cells = results.cells
-    num_failed = int((cells['state'] == State.FAILED.value).sum())
-    if num_failed:
+    cells, numbers = results.cells, results.numbers
+    if num_failed := int((cells['state'] == FAILED).sum()):
         yield (
             f'{num_failed} cells FAILED, see below; the tables hold what '
             'they did before.'
         )
-    is_tested = (cells['state'] == State.DONE.value) & cells['role'].isin(
-        REPORTED
-    )
-    tested = cells[is_tested]
+    tested = cells.index[
+        (cells['state'] == DONE) & cells['role'].isin(REPORTED)
+    ]
     for heading, key in results.plan.metrics.items():
-        of_key = results.numbers[results.numbers['metric'] == key]
-        values = of_key.set_index('cell')['value'].reindex(tested.index)
-        is_there = tested.index.isin(of_key['cell'])
-        num_undefined = int((is_there & ~np.isfinite(values)).sum())
-        if len(tested) and not is_there.any():
+        values = numbers[
+            (numbers['metric'] == key) & numbers['cell'].isin(tested)
+        ]['value']
+        num_undefined = int((~np.isfinite(values)).sum())
+        if len(tested) and not len(values):
             yield f'No finished cell reports {key} ({heading}).'
         elif num_undefined:
             yield (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -12,30 +12,27 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from mmgmp.apis.benchmark.plan import Plan
-from mmgmp.apis.benchmark.published import Published, find_published
-from mmgmp.apis.benchmark.results import Results
+from mmgmp.apis.report.published import Published, find_published
+from mmgmp.apis.report.results import LAST_EPOCH, Results
 
 AVERAGE = 'avg'
 CONFIDENCE = 0.95
 #: Place of the chosen trial of a search, which is the first run everywhere.
 _WINNER = -1
+#: Columns that tell runs apart: for means, and for pairs.
+_RUNS = ('place', 'seed')
 
 
 @dataclass(frozen=True)
 class Table:
     """One metric of all methods on all targets, in percent.
 
-    Args:
-        plan: The plan.
-        metric: Heading of the metric.
-        modalities: Modality set, ``''`` if the plan has one only.
-        by_place: One row per method and run, one column per target and
-            ``'avg'``; the chosen trials of a search are one run.
-        by_seed: The same with the seeds, which pairs are made of.
+    ``by_place`` has a row per method and run, and a column per target and
+    ``'avg'``; the chosen trials of a search are one run. ``by_seed`` has the
+    seeds instead, which pairs are made of.
     """
 
-    plan: Plan
+    results: Results
     metric: str
     modalities: str
     by_place: pd.DataFrame
@@ -55,40 +52,30 @@ class Table:
     def methods(self) -> list[str]:
         """Those with a number, in the order of the plan."""
         found = set(self.by_place.index.get_level_values('method'))
-        return [method for method in self.plan.methods if method in found]
+        return [name for name in self.results.plan.methods if name in found]
 
     @cached_property
     def means(self) -> pd.DataFrame:
-        """Mean, sample (n - 1) and population deviation, and n.
-
-        One row per method and column, without those that lack a number.
-        """
-        long = self.by_place.stack().dropna().rename('value')
-        groups = long.groupby(level=['method', 'column'])
-        found = groups.agg(
+        """Mean, both deviations and n by method and column with a number."""
+        long = self.by_place.stack().dropna()
+        found = long.groupby(level=['method', 'column']).agg(
             mean='mean',
             std='std',
             population_std=lambda values: values.std(ddof=0),
             n='count',
         )
-        return found.reindex(product(self.methods, self.columns)).dropna(
-            subset='mean'
-        )
+        order = product(self.methods, self.columns)
+        return found.reindex(order).dropna(subset='mean')
 
     @cached_property
     def differences(self) -> pd.DataFrame:
-        """Paired differences: mean, ends of the interval, and n.
-
-        One row per method, the one compared with, and column.
-        """
+        """Mean, ends of the interval, and n, by method, other and column."""
         rows = [
-            {'method': a, 'other': b, 'column': column, **difference}
+            {'method': a, 'other': b, 'column': column, **found}
             for a, b in self._pairs()
-            for column in self.columns
+            for column, values in self.by_seed.loc[a].items()
             if (
-                difference := paired_difference(
-                    self.by_seed.loc[a][column], self.by_seed.loc[b][column]
-                )
+                found := paired_difference(values, self.by_seed.loc[b][column])
             )
         ]
         keys = ['method', 'other', 'column']
@@ -96,9 +83,10 @@ class Table:
         return frame.set_index(keys)
 
     def _pairs(self) -> Iterator[tuple[str, str]]:
+        plan = self.results.plan
         for method in self.methods:
-            own = self.plan.methods[method].compare_to
-            others = list(self.plan.compare_to if own is None else own)
+            own = plan.methods[method].compare_to
+            others = list(plan.compare_to if own is None else own)
             if method in others:  # a pair is shown once
                 others = others[: others.index(method)]
             yield from ((method, o) for o in others if o in self.methods)
@@ -107,16 +95,16 @@ class Table:
     def published(self) -> dict[tuple[str, str], Published]:
         """Published numbers by method and column.
 
-        Those of the targets for ``'target'``, those of a branch, averaged
-        over the targets, for ``'target video'``.
+        For ``'target video'`` those of a branch, averaged over the targets.
         """
-        if not self.plan.published:
+        wanted = self.results.plan.published
+        if not wanted:
             return {}
         split, _, branch = self.metric.partition(' ')
         places = {AVERAGE: branch} if branch else {c: c for c in self.columns}
         found = {
             (method, column): find_published(
-                self.plan.published, method, self.modalities, split, place
+                wanted, method, self.modalities, split, place
             )
             for method in self.methods
             for column, place in places.items()
@@ -153,12 +141,8 @@ def paired_difference(
     if not len(pairs):
         return {}
     mean, n = float(pairs.mean()), len(pairs)
-    # The deviation of equal differences is 0, where SciPy's interval is NaN.
-    half = (
-        float(stats.t.ppf((1 + confidence) / 2, n - 1) * pairs.sem())
-        if n > 1
-        else np.nan
-    )
+    # Not SciPy's interval, which is NaN where all differences are equal.
+    half = float(stats.t.ppf((1 + confidence) / 2, n - 1) * pairs.sem())
     return {'mean': mean, 'low': mean - half, 'high': mean + half, 'n': n}
 
 
@@ -169,6 +153,11 @@ def tables(results: Results) -> list[Table]:
         results: What was measured.
     """
     plan, reported = results.plan, results.reported()
+    # AUROC, for one, has no value for a model that is always right.
+    reported = reported[np.isfinite(reported['value'])]
+    # A chosen trial has a seed of its own on each target.
+    place = reported['seed'].where(reported['role'] != 'winner', _WINNER)
+    reported = reported.assign(place=place)
     found = []
     for modalities, (heading, key) in product(
         plan.modalities, plan.metrics.items()
@@ -176,22 +165,20 @@ def tables(results: Results) -> list[Table]:
         chosen = reported[
             (reported['modalities'] == modalities)
             & (reported['metric'] == key)
-            # AUROC, for one, has no value for a model that is always right.
-            & np.isfinite(reported['value'])
         ]
         if len(chosen):
-            place = chosen['seed'].where(chosen['role'] != 'winner', _WINNER)
-            by_place = _wide(plan, chosen.assign(place=place))
-            by_seed = _wide(plan, chosen.assign(place=chosen['seed']))
-            found.append(Table(plan, heading, modalities, by_place, by_seed))
+            wide = [_wide(chosen, run, plan.targets) for run in _RUNS]
+            found.append(Table(results, heading, modalities, *wide))
     return found
 
 
-def _wide(plan: Plan, chosen: pd.DataFrame) -> pd.DataFrame:
+def _wide(
+    chosen: pd.DataFrame, run: str, targets: Iterable[str]
+) -> pd.DataFrame:
     wide = chosen.pivot_table(
-        index=['method', 'place'], columns='target', values='value', sort=False
-    ).reindex(columns=list(plan.targets))
-    if len(plan.targets) > 1:
+        index=['method', run], columns='target', values='value', sort=False
+    ).reindex(columns=list(targets))
+    if len(wide.columns) > 1:
         # An average over some targets only would not compare with others.
         wide[AVERAGE] = wide.mean(axis=1, skipna=False)
     return (100 * wide).rename_axis(columns='column')
@@ -200,21 +187,17 @@ def _wide(plan: Plan, chosen: pd.DataFrame) -> pd.DataFrame:
 def ratio_table(results: Results) -> pd.DataFrame:
     """Summarise the last epoch's ratios over targets and seeds.
 
-    Args:
-        results: What was measured.
-
-    Returns:
-        ``mean``, ``std`` and ``n`` by method with modality set, and by name
-        of the ratio, the semantic ones first.
+    The columns are ``mean``, ``std`` and ``n``; the rows are methods with
+    their modality set and names of ratios, the semantic ones first.
     """
     found = results.reported()
-    found = found[found['metric'].str.endswith(', last epoch')]
-    names = found['metric'].str.removesuffix(', last epoch').rename('ratio')
+    found = found[found['metric'].str.endswith(LAST_EPOCH)]
+    names = found['metric'].str.removesuffix(LAST_EPOCH).rename('ratio')
     methods = (found['method'] + ' ' + found['modalities']).str.strip()
-    methods = methods.rename('method')
-    groups = found['value'].groupby([methods, names], sort=False)
-    summary = groups.agg(['mean', 'std', 'count'])
-    summary.columns = pd.Index(['mean', 'std', 'n'])
+    groups = found['value'].groupby(
+        [methods.rename('method'), names], sort=False
+    )
+    summary = groups.agg(mean='mean', std='std', n='count')
     order = summary.index.get_level_values(1).str.startswith('domain')
     return summary.iloc[np.argsort(order, kind='stable')]
 
@@ -222,13 +205,8 @@ def ratio_table(results: Results) -> pd.DataFrame:
 def oracle(results: Results) -> dict[str, dict[str, float]]:
     """Compare the selected trial with the best one on the target.
 
-    Args:
-        results: What was measured.
-
-    Returns:
-        ``selected`` and ``best_on_target``, averaged over targets, in
-        percent, by method; only of a search that asks for it, and only of
-        methods that are complete.
+    In percent, averaged over the targets, by method that is complete; only of
+    a search that asks for it.
     """
     plan = results.plan
     if plan.search is None or not plan.search.oracle:
@@ -239,54 +217,45 @@ def oracle(results: Results) -> dict[str, dict[str, float]]:
         (long['metric'] == key) & long['role'].isin(['trial', 'winner'])
     ]
     groups = ['method', 'modalities', 'target']
-    best = 100 * trials.groupby(groups, sort=False)['value'].max()
+    best = trials.groupby(groups, sort=False)['value'].max()
     winners = trials[trials['role'] == 'winner'].set_index(groups)['value']
-    found: dict[str, dict[str, float]] = {}
-    for method, values in best.groupby(level='method', sort=False):
-        selected = 100 * winners.reindex(values.index)
-        if selected.notna().all():
-            found[str(method)] = {
-                'selected': float(selected.mean()),
-                'best_on_target': float(values.mean()),
-            }
-    return found
-
-
-def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the rows of a frame, index included, with None for NaN.
-
-    Args:
-        frame: Any of the above.
-    """
-    flat = frame.reset_index().astype(object)
-    rows: list[dict[str, Any]] = flat.where(flat.notna(), None).to_dict(
-        'records'
+    both = pd.DataFrame(
+        {'selected': winners.reindex(best.index), 'best_on_target': best}
     )
-    return rows
+    means = both.groupby(level='method', sort=False).agg(
+        lambda values: 100 * values.mean(skipna=False)
+    )
+    found: dict[str, dict[str, float]] = means.dropna().to_dict('index')
+    return found
 
 
 def sweep_means(
     results: Results, method: str, grid: Mapping[str, list[Any]]
 ) -> pd.Series:
-    """Average a method over targets and seeds by swept setting.
+    """Average the first metric over targets and seeds by swept setting.
 
-    Args:
-        results: What was measured.
-        method: Name.
-        grid: Values by parameter.
-
-    Returns:
-        First metric in percent by the text of the settings; NaN until all
-        runs of a setting are done.
+    In percent, by the text of the settings; NaN until all runs of a setting
+    are done.
     """
     key = next(iter(results.plan.metrics.values()))
     cells = results.cells[results.cells['method'] == method]
     values = results.numbers[results.numbers['metric'] == key]
     found = cells.join(values.set_index('cell')['value'])
-    by_settings = found.groupby('settings')['value']
-    wanted = [
-        ' '.join(f'{k}={v}' for k, v in zip(grid, combination, strict=True))
-        for combination in product(*grid.values())
-    ]
-    means = by_settings.agg(lambda x: 100 * x.mean(skipna=False))
-    return means.reindex(wanted)
+    means = found.groupby('settings')['value'].agg(
+        lambda values: 100 * values.mean(skipna=False)
+    )
+    return means.reindex(
+        [
+            ' '.join(f'{k}={v}' for k, v in zip(grid, values, strict=True))
+            for values in product(*grid.values())
+        ]
+    )
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a frame, index included, with None for NaN."""
+    flat = frame.reset_index().astype(object)
+    found: list[dict[str, Any]] = flat.where(flat.notna(), None).to_dict(
+        'records'
+    )
+    return found

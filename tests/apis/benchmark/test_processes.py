@@ -7,7 +7,7 @@ import pytest
 
 from mmgmp.apis.benchmark import BenchmarkRunner, Launch
 from mmgmp.apis.benchmark.cell_state import State
-from mmgmp.apis.benchmark.executors import ClusterJob, find_job
+from mmgmp.apis.benchmark.processes import ClusterJob, find_job
 
 from .toy import PLAN, calls, make_toy, toy_plan
 
@@ -25,7 +25,7 @@ def test_cells_run_as_jobs(tmp_path):
     assert not made.run()
     erm, gmp = made.cells()
     assert (erm.state(), gmp.state()) == (State.DONE, State.FAILED)
-    assert gmp.failure()['code'] == 3
+    assert gmp.read('failure')['code'] == 3
     assert calls(toy).count('ERM/H/seed-0') == 1
     assert not list(toy.glob('runs/**/job.json'))
 
@@ -48,7 +48,7 @@ class FakeJob:
 
 def test_a_job_that_an_earlier_runner_left_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        'mmgmp.apis.benchmark.executors._import_submitit',
+        'mmgmp.apis.benchmark.processes._submitit',
         lambda: SimpleNamespace(SlurmJob=FakeJob),
     )
     assert find_job(tmp_path) is None
