@@ -13,6 +13,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from mmgmp.registry import HOOKS
+from mmgmp.utils.compat.private_names import has_built
 from mmgmp.utils.feature_cache import (
     CacheMismatchError,
     Manifest,
@@ -68,7 +69,7 @@ class FeatureCacheHook(Hook):
         Args:
             runner: Runner of the validation.
         """
-        if runner._train_loop is None:
+        if not has_built(runner, 'train'):
             self._check(runner, [*_cached(runner.val_loop.dataloader)])
 
     def before_test(self, runner: Runner) -> None:

@@ -62,8 +62,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
         acts_on: ``'gradient'``, as in the paper, or ``'update'``, ours: the
             encoder's step is scaled, which Adam cannot divide out again
             (``UpdateScale``).
-        loss_scaling: How losses are scaled before they are differentiated;
-            the mixed-precision twin hands in its own.
+        loss_scaling: How losses are scaled; the AMP twin hands in its own.
 
     Raises:
         ValueError: If an option is unknown, ``level='feature'`` is combined
