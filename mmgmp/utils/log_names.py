@@ -88,14 +88,19 @@ def task_and_modality_of(name: str) -> tuple[str, str] | None:
     return (task, modality) if task and found and modality else None
 
 
-def is_cosine(name: str) -> bool:
+def may_be_undefined(name: str) -> bool:
     """Return whether a quantity has no value where a gradient is zero.
 
     Example:
-        >>> is_cosine('cosine_video'), is_cosine('conflict_video')
-        (True, False)
+        >>> may_be_undefined('cosine_video')
+        True
+        >>> may_be_undefined('conflict_video')
+        False
     """
-    return modality_of(name, COSINE) is not None
+    return any(
+        modality_of(name, quantity) is not None
+        for quantity in (COSINE, EFFECTIVE_LAMBDA)
+    )
 
 
 def ratio_and_modality_of(name: str) -> tuple[str, str] | None:

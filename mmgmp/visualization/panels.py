@@ -77,6 +77,39 @@ RATIO_PANELS = (
 TRAINING_PANELS = (
     *RATIO_PANELS,
     Panel(
+        log_names.SEMANTIC_COEFFICIENT,
+        'Semantic coefficient',
+        'k',
+        target=1,
+    ),
+    Panel(
+        log_names.DOMAIN_COEFFICIENT,
+        'Domain coefficient',
+        'p',
+        target=1,
+    ),
+    Panel(
+        log_names.grad_norm('classification'),
+        'Norm of the classification gradient',
+        r'$\|g_c\|$',
+    ),
+    Panel(
+        log_names.grad_norm('domain'),
+        'Norm of the domain gradient',
+        r'$\|g_d\|$',
+    ),
+    Panel(
+        log_names.EFFECTIVE_LAMBDA,
+        'Effective lambda',
+        r'$\|p\,g_d\| / \|k\,g_c\|$',
+    ),
+    Panel(
+        log_names.UPDATE_SCALE,
+        "Scale of the encoder's step",
+        's',
+        target=1,
+    ),
+    Panel(
         log_names.CONFLICT,
         'Conflicting gradients',
         'share of steps',

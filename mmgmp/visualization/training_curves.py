@@ -83,11 +83,15 @@ def plot_training_curves(
     title: str = '',
     window: int | None = None,
 ) -> Figure:
-    """Draw the ratios, conflicts, cosines and discriminator that are there.
+    """Draw what is there of all that is recorded about the task gradients.
+
+    Ratios, coefficients, gradient norms, the effective lambda, the scale of
+    the update, conflicts, cosines and the discriminator.
 
     Args:
         histories: As in :func:`plot_ratio_curves`, with the further names
-            ``conflict_<modality>``, ``cosine_<modality>``,
+            that ``read_diagnostics`` of the optimizer wrapper gives
+            (``conflict_<modality>``, ``effective_lambda_<modality>``, ...),
             ``domain_accuracy`` and ``domain_chance``.
         path: File to write, see :func:`plot_ratio_curves`.
         title: Text above the figure.

@@ -81,6 +81,7 @@ def run(
     cfg = resolve_protocol(cfg)
     for encoder in cfg.model.encoders.values():
         encoder.pretrained = None
+        encoder.frozen_stages = -1
     _pretend_ranks(ranks)
     with FakeTensorMode(allow_non_fake_inputs=True):
         if built_on_cpu:

@@ -35,6 +35,9 @@ QUICK = {
     'erm': _case('base/erm'),
     'gmp': _case(GMP),
     'gmp by feature': _case(GMP, options={'optim_wrapper.level': 'feature'}),
+    'gmp on the update': _case(
+        GMP, options={'optim_wrapper.acts_on': 'update'}
+    ),
     'gmp, mixed precision': _case(GMP, amp=True),
     'gmp, two ranks': _case(GMP, ranks=2),
     'gmp, built on the CPU': _case(GMP, built_on_cpu=True),

@@ -9,6 +9,8 @@ QUANTITIES = [
     log_names.SEMANTIC_COEFFICIENT,
     log_names.CONFLICT,
     log_names.COSINE,
+    log_names.EFFECTIVE_LAMBDA,
+    log_names.UPDATE_SCALE,
     log_names.grad_norm('classification'),
 ]
 
@@ -29,7 +31,9 @@ def test_what_was_named_is_read_back_and_by_nobody_else(quantity, modality):
     assert log_names.task_and_modality_of(name) == (
         ('classification', modality) if is_norm else None
     )
-    assert log_names.is_cosine(name) is (quantity == log_names.COSINE)
+    assert log_names.may_be_undefined(name) is (
+        quantity in (log_names.COSINE, log_names.EFFECTIVE_LAMBDA)
+    )
 
 
 def test_a_quantity_alone_is_of_no_modality():

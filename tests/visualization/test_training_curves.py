@@ -17,6 +17,12 @@ RUN = {
     'domain_accuracy': np.full(100, 0.6),
     'domain_chance': np.full(100, 0.5),
     'classification_grad_norm_video': np.ones(100),
+    'domain_grad_norm_video': np.full(100, 0.2),
+    'semantic_coefficient_video': np.full(100, 0.4),
+    'domain_coefficient_video': np.ones(100),
+    'effective_lambda_video': np.full(100, 0.5),
+    'update_scale_video': np.full(100, 0.6),
+    'lr': np.ones(100),
 }
 
 
@@ -49,7 +55,21 @@ def test_a_modality_has_one_colour_in_all_panels():
         if 'video' in curves(axes)
     }
     assert len(colours) == 1
-    assert len(figure.axes) == 5
+
+
+def test_whatever_a_strategy_records_has_its_axes():
+    figure = plot_training_curves(RUN, window=1)
+    shown = [
+        line.get_ydata()[-1]
+        for axes in figure.axes
+        for line in curves(axes).values()
+    ]
+    expected = [v[-1] for n, v in RUN.items() if n not in ('iteration', 'lr')]
+    assert sorted(shown) == sorted(expected)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert len(set(titles)) == len(titles) == 11
+    lines = curves(figure.axes[titles.index('Effective lambda')])
+    assert set(lines['video'].get_ydata()) == {0.5}
 
 
 def test_conflicts_are_shown_as_a_rate():
@@ -77,9 +97,11 @@ def test_runs_may_differ_in_length_and_curves():
     assert list(line.get_xdata()) == [1, 2]
 
 
-def test_smoothing_keeps_a_gap_a_gap():
-    values = [1.0, 3.0, np.nan, 5.0, 7.0]
-    figure = plot_ratio_curves({'domain_ratio_audio': values}, window=2)
+@pytest.mark.parametrize('gap', [np.nan, np.inf])
+def test_smoothing_keeps_a_gap_a_gap(gap):
+    values = [1.0, 3.0, gap, 5.0, 7.0]
+    history = {'effective_lambda_audio': values}
+    figure = plot_training_curves(history, window=2)
     line = curves(figure.axes[0])['audio']
     np.testing.assert_allclose(line.get_ydata(), [1, 2, np.nan, 5, 6])
 

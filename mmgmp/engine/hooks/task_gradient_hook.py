@@ -44,8 +44,9 @@ class TaskGradientHook(Hook):
     though nothing is left to train; files that are complete are left alone.
 
     A value that is not finite is warned about at its first occurrence, with
-    task, modality and iteration, and counted after training. The cosine is
-    not: it has no value where a gradient is exactly zero, and the norms tell.
+    task, modality and iteration, and counted after training. The cosine and
+    the effective lambda are not: they have no value where a gradient is
+    exactly zero, and the norms tell.
 
     Args:
         interval: Iterations between readings, >= 1. A reading copies a few
@@ -224,7 +225,7 @@ def _last_iteration(table: Path) -> float | None:
 
 
 def _is_alarming(name: str, value: float) -> bool:
-    return not math.isfinite(value) and not log_names.is_cosine(name)
+    return not math.isfinite(value) and not log_names.may_be_undefined(name)
 
 
 def _alarm(name: str, value: float, iteration: int) -> str:

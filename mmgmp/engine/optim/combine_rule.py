@@ -197,14 +197,11 @@ class CombineRule:
         record(log_names.COSINE, cosine)
         if self.pair == (Task.CLASSIFICATION, Task.DOMAIN):
             # An adaptive optimizer keeps this quotient and little else.
-            weighed = [
+            semantic, domain = (
                 coefficients.of(task) * norm
                 for task, norm in zip(self.pair, norms, strict=True)
-            ]
-            record(
-                log_names.EFFECTIVE_LAMBDA,
-                weighed[1] / weighed[0].clamp(min=tiny),
             )
+            record(log_names.EFFECTIVE_LAMBDA, domain / semantic)
 
     def selected(
         self, groups: EncoderGroups, part: slice, gradients: Gradients

@@ -113,14 +113,13 @@ class TaskGradientOptimWrapper(OptimWrapper):
         self._rule = CombineRule(
             self._modulation, self._projection, self._diagnostics
         )
-        self._observer = Observer(self._rule, self._groups, self._diagnostics)
-        self._update_scale = build_update_scale(
-            acts_on, self._groups, self._diagnostics
-        )
-        seams = self._scale, self._unit, self._update_scale
         plan = backward_plans.choose(
             self._rule, level, accumulative_counts, acts_on
         )
+        shared = self._groups, self._diagnostics
+        self._observer = Observer(self._rule, *shared)
+        self._update_scale = build_update_scale(acts_on, *shared)
+        seams = self._scale, self._unit, self._update_scale
         self._plan = plan(self._rule, self._groups, *seams)
         self._window = Window()
         self._saved_window: dict[str, Any] | None = None

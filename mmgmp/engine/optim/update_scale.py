@@ -11,8 +11,17 @@ from torch.nn import Parameter
 
 from mmgmp.engine.optim.diagnostics import Diagnostics
 from mmgmp.engine.optim.encoder_groups import EncoderGroups
-from mmgmp.engine.optim.gradients import Gradients, inner_products
+from mmgmp.engine.optim.gradients import (
+    Gradients,
+    accumulation_dtype,
+    by_dtype,
+    inner_products,
+)
 from mmgmp.utils import log_names
+
+_TINY = torch.finfo(torch.float32).tiny
+#: Above it the tasks cancel to within the accuracy of their gradients.
+_LARGEST = 1e4
 
 
 class GradientScale:
@@ -40,7 +49,8 @@ class UpdateScale(GradientScale):
     With G the combined and :math:`g_0` the plain sum of the task gradients of
     an encoder, :math:`s = |G| / |g_0|`; the optimizer is given
     :math:`G / s` and its step is multiplied by s. Decoupled weight decay is
-    part of that step. s is 1 where :math:`g_0` vanishes or G is not finite.
+    part of that step. s is 1 where :math:`g_0` vanishes, exactly or to
+    within 1e-4 of G, or where G is not finite.
 
     Norms are of the gradients themselves and not of their inner products:
     that holds for any number of tasks and for factors of single tensors, and
@@ -81,22 +91,22 @@ class UpdateScale(GradientScale):
         cancels, and an overflow gives 1 and is the scaler's to find.
         """
         self._scales = []
-        parts = zip(
+        for parameters, plain in zip(
             self._groups.by_modality.values(), self._plain, strict=True
-        )
-        for parameters, plain in parts:
+        ):
             present = [p.grad for p in parameters if p.grad is not None]
-            combined = _squared_norm(list(present))
-            tiny = torch.finfo(torch.float32).tiny
-            is_known = (plain.sqrt() >= tiny) & combined.isfinite()
-            scale = torch.where(is_known, (combined / plain).sqrt(), 1.0)
-            if present:
-                divisor = torch.where(scale == 0, 1.0, scale)
+            scale = _quotient(_squared_norm(list(present)), plain)
+            divisor = torch.where(scale == 0, 1.0, scale)
+            for group in by_dtype(present):
                 # All in the wide type would be a copy of the gradients.
-                torch._foreach_div_(present, divisor.to(present[0].dtype))
+                torch._foreach_div_(group, divisor.to(group[0].dtype))
             self._scales.append(scale)
+        # An encoder without a gradient says nothing of its device.
+        device = self._groups.flat[0].device
+        kind = accumulation_dtype(device)
         self._diagnostics.record(
-            log_names.UPDATE_SCALE, torch.stack(self._scales)
+            log_names.UPDATE_SCALE,
+            torch.stack([scale.to(device, kind) for scale in self._scales]),
         )
 
     @contextmanager
@@ -140,6 +150,15 @@ def _sum(gradients: Sequence[Gradients]) -> Gradients:
 
 def _squared_norm(gradients: Gradients) -> Tensor:
     return inner_products(gradients, [None] * len(gradients))[0]
+
+
+def _quotient(combined: Tensor, plain: Tensor) -> Tensor:
+    """Return s from two squared norms; 0-dim, 0 or an ordinary float32."""
+    scale = (combined / plain).sqrt()
+    is_known = plain.sqrt() >= _TINY
+    is_known &= combined.isfinite() & (scale <= _LARGEST)
+    scale = torch.where(scale < _TINY, 0.0, scale)
+    return torch.where(is_known, scale, 1.0)
 
 
 def _interpolate(

@@ -35,6 +35,7 @@ GMP = dict(modulation=DECOUPLED, projection=CAGP)
 STRATEGIES = {
     'base': {},
     'gmp': GMP,
+    'gmp-update': dict(GMP, acts_on='update'),
     'igdm': dict(modulation=DECOUPLED),
     'unified': dict(modulation=dict(type='UnifiedModulation')),
     'ogm-ge': dict(modulation=dict(type='OGMModulation', noise=True)),
