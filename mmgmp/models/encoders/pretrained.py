@@ -68,7 +68,7 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
     if checkpoint.startswith(PACKAGED):
         # The name alone: a config of others points nowhere else.
         name = Path(checkpoint.removeprefix(PACKAGED)).name
-        checkpoint = str(files('mmgmp').joinpath('weights', name))
+        checkpoint = str(files('mmgmp').joinpath('weights').joinpath(name))
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(
             f'pretrained of ModalityEncoder must be a local file, got '
