@@ -74,9 +74,15 @@ def train(data: Path, work: Path, views: int, options: Sequence[str]) -> None:
         views: Views of each training clip.
         options: Config overrides, ``key=value``.
     """
-    roots = [
-        f'{part}_dataloader.dataset.data_root={data}'
+    # Reading a cached clip takes less time than sending it from a worker.
+    loaders = [
+        f'{part}_dataloader.{option}'
         for part in ('train', 'val', 'test')
+        for option in (
+            f'dataset.data_root={data}',
+            'num_workers=0',
+            'persistent_workers=False',
+        )
     ]
     run(
         ROOT / 'tools/run_benchmark.py',
@@ -92,7 +98,7 @@ def train(data: Path, work: Path, views: int, options: Sequence[str]) -> None:
         '--cache-views',
         str(views),
         '--cfg-options',
-        *roots,
+        *loaders,
         *options,
     )
 

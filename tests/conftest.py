@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mmengine.config.config
+import mmengine.runner.runner
 import numpy as np
 import pytest
 import torch
@@ -34,6 +37,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if 'gpu' in item.keywords:
             item.add_marker(skip)
+
+
+@pytest.fixture(autouse=True, scope='session')
+def quick_runners() -> Iterator[None]:
+    """Spare each runner what takes seconds and decides nothing.
+
+    That is the layout of its config, which is as good Python without, and
+    looking for compilers. The stock scripts in processes do both.
+    """
+    patch = pytest.MonkeyPatch()
+    patch.setattr(
+        mmengine.config.config,
+        'FormatCode',
+        lambda text, **options: (text, True),
+    )
+    patch.setattr(
+        mmengine.runner.runner,
+        'collect_env',
+        functools.cache(mmengine.runner.runner.collect_env),
+    )
+    yield
+    patch.undo()
 
 
 @pytest.fixture(autouse=True)

@@ -66,8 +66,9 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
         ValueError: If no name has the prefix.
     """
     if checkpoint.startswith(PACKAGED):
-        folder = files('mmgmp').joinpath('weights')
-        checkpoint = str(folder.joinpath(checkpoint.removeprefix(PACKAGED)))
+        # The name alone: a config of others points nowhere else.
+        name = Path(checkpoint.removeprefix(PACKAGED)).name
+        checkpoint = str(files('mmgmp').joinpath('weights').joinpath(name))
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(
             f'pretrained of ModalityEncoder must be a local file, got '

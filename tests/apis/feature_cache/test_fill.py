@@ -152,7 +152,13 @@ def test_a_folder_of_something_else(mini_hac, corpus, cache):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'load_from': None}, 'start at random'),
+        (
+            {
+                'load_from': None,
+                'model.encoders.video.pretrained': None,
+            },
+            'start at random',
+        ),
         ({'model.encoders.audio.frozen_stages': -1}, 'audio.frozen_stages'),
         (
             {'model.encoders.video.frozen_norm_eval': False},

@@ -21,8 +21,8 @@ _VIDEO = 'train_dataloader.dataset.pipeline.0.video'
     ('options', 'message'),
     [
         (
-            {f'{_VIDEO}.1.clip_len': 8},
-            r'video.steps.1.clip_len is 16 in the cache, 8 here',
+            {f'{_VIDEO}.1.clip_len': 16},
+            r'video.steps.1.clip_len is 8 in the cache, 16 here',
         ),
         ({'protocol.views': 4}, 'has 3 views of view_seed=0, got 4 and 0'),
         ({'protocol.view_seed': 1}, 'got None and 1'),

@@ -166,3 +166,24 @@ def test_any_other_backbone_needs_its_width():
 def test_freezing_everything_is_refused(frozen):
     with pytest.raises(ValueError, match='frozen_stages must be in -1..3'):
         ModalityEncoder(AUDIO, frozen_stages=frozen)
+
+
+def test_a_spectrogram_is_a_clip_of_one_frame():
+    """A backbone of 3D convolutions takes it, though it would halve time."""
+    encoder = ModalityEncoder(
+        dict(
+            type='ResNet3d',
+            depth=18,
+            pretrained=None,
+            in_channels=1,
+            base_channels=4,
+            conv1_kernel=(1, 3, 3),
+            inflate=(0, 0, 0, 0),
+        )
+    ).eval()
+    spectrogram = torch.rand(2, 1, 33, 40)
+    features = encoder(spectrogram)
+    assert features.shape == (2, 32)
+    assert torch.equal(features, encoder(spectrogram.unsqueeze(2)))
+    # With time to halve, it is halved as in MMAction2.
+    assert encoder(torch.rand(2, 1, 4, 33, 40)).shape == (2, 32)

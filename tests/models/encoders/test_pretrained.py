@@ -193,3 +193,12 @@ def test_a_backbone_without_layer4_cannot_keep_it_random():
     ModalityEncoder(shallow)
     with pytest.raises(ValueError, match=r'needs a backbone .*, got ResNet;'):
         ModalityEncoder(shallow, layer4_init='random')
+
+
+def test_the_package_brings_weights_along():
+    weights = read_weights('mmgmp://mini-hac_audio.pth')
+    assert weights['conv1.conv.weight'].dtype == torch.float16
+    with pytest.raises(FileNotFoundError, match='no-such'):
+        read_weights('mmgmp://no-such.pth')
+    with pytest.raises(FileNotFoundError, match='version'):
+        read_weights('mmgmp://../version.py')
