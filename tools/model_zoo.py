@@ -36,6 +36,7 @@ CORPORA = {
     'epic': 'EPIC-Kitchens',
     'epic-clips': 'EPIC-Kitchens, one file per action',
     'mini-hac': 'mini-HAC (synthetic)',
+    'pretext': 'mini-HAC pretext (synthetic)',
 }
 TASK = 'Multimodal Domain Generalization'
 METRIC = 'top1 acc'
@@ -203,10 +204,13 @@ def table(models: Sequence[Mapping[str, Any]], folder: Path) -> Iterator[str]:
         link = path.relative_to(folder).as_posix()
         text = measured(model) or 'config'
         rows.setdefault(algorithm, {})[corpus] = f'[{text}]({link})'
-    yield f'| algorithm | {" | ".join(CORPORA.values())} |'
-    yield '|' + ' --- |' * (len(CORPORA) + 1)
+    there = {corpus for cells in rows.values() for corpus in cells}
+    corpora = [corpus for corpus in CORPORA if corpus in there]
+    titles = ' | '.join(CORPORA[corpus] for corpus in corpora)
+    yield f'| algorithm | {titles} |'
+    yield '|' + ' --- |' * (len(corpora) + 1)
     for algorithm, cells in sorted(rows.items()):
-        filled = ' | '.join(cells.get(corpus, '') for corpus in CORPORA)
+        filled = ' | '.join(cells.get(corpus, '') for corpus in corpora)
         yield f'| `{algorithm}` | {filled} |'
     yield ''
 

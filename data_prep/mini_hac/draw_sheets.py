@@ -114,9 +114,9 @@ def draw_sounds(settings: Settings) -> Figure:
         )
         axes.set(ylim=(0, 8), yticks=[0, 4, 8], xticks=[0.5, 1, 1.5])
         axes.tick_params(labelsize=6, length=2)
-        axes.label_outer()
         axes.set_xlabel('seconds', fontsize=7)
-        axes.set_ylabel('kHz' if clip.domain == next(iter(LOOKS)) else '')
+        axes.set_ylabel('kHz', fontsize=7)
+        axes.label_outer()
 
     return _sheet(
         f'sounds, {_CLEAR:g} dB above the noise', HEARD, SOUNDS, draw
@@ -153,12 +153,12 @@ def _sheet(
     return figure
 
 
-def _save(figure: Figure, path: Path) -> None:
-    """Write a PNG of few colours, which noise does not bloat."""
+def _save(figure: Figure, path: Path, colours: int) -> None:
+    """Write a PNG of so many colours: noise bloats one of all colours."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png', dpi=80)
     image = Image.open(buffer).convert('RGB')
-    few = image.quantize(64, dither=Image.Dither.NONE)
+    few = image.quantize(colours, dither=Image.Dither.NONE)
     few.save(path, optimize=True)
 
 
@@ -172,9 +172,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('out_dir', type=Path, help='folder of the sheets')
     args = parser.parse_args(argv)
     args.out_dir.mkdir(parents=True, exist_ok=True)
-    for name, draw in (('pictures', draw_pictures), ('sounds', draw_sounds)):
+    for name, draw, colours in (
+        ('pictures', draw_pictures, 256),
+        ('sounds', draw_sounds, 64),
+    ):
         path = args.out_dir / f'mini-hac_{name}.png'
-        _save(draw(Settings()), path)
+        _save(draw(Settings()), path, colours)
         print(path)
 
 

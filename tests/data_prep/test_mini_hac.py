@@ -1,19 +1,24 @@
 from __future__ import annotations
 
+import hashlib
+import itertools
 import json
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from mmgmp.datasets import AudioVisualDataset
+from mmgmp.models.encoders.pretrained import read_weights
 from tests.datasets.conftest import pipeline
 
-from .conftest import DATA_PREP
+from .conftest import DATA_PREP, import_script
 
 TINY = [
     '--train-per-class=1',
@@ -66,9 +71,9 @@ def test_files_are_what_they_say(corpus):
         video = audio.parents[1] / 'videos' / f'{audio.stem}.mp4'
         with av.open(str(video)) as container:
             stream = container.streams.video[0]
-            assert stream.average_rate == 24
+            assert stream.average_rate == 12
             assert (stream.width, stream.height) == (16, 16)
-            assert info.duration == pytest.approx(stream.frames / 24, abs=1e-3)
+            assert info.duration == pytest.approx(stream.frames / 12, abs=1e-3)
             assert 0.5 <= info.duration <= 1.0
 
 
@@ -152,10 +157,10 @@ def test_motion_is_visible(render, domain, label):
     settings = render.Settings(size=32, min_seconds=2.0, max_seconds=2.0)
     clip = render.Clip(domain, 'train', label, 3)
     frames, sound = render.render_clip(clip, settings)
-    assert frames.shape == (48, 32, 32, 3)
+    assert frames.shape == (24, 32, 32, 3)
     assert sound.shape == (32000,)
     assert np.abs(sound).max() <= 0.9
-    grey = frames.mean(axis=3).reshape(48, 8, 4, 8, 4).mean(axis=(2, 4))
+    grey = frames.mean(axis=3).reshape(24, 8, 4, 8, 4).mean(axis=(2, 4))
     # Noise alone stays below 2 grey levels after this averaging.
     assert grey.std(axis=0).max() > 4
 
@@ -194,24 +199,112 @@ def test_scripts_run_from_anywhere(tmp_path, script):
     assert 'usage:' in result.stdout
 
 
-def test_most_clips_show_the_prop_of_their_class(render):
-    scenes = sys.modules['scenes']
-    axis = np.linspace(-1, 1, 32)
-    pictures = [
-        [
-            scenes._add_prop(
-                boxes,
-                np.full(3, 100.0),
-                np.full((32, 32, 3), 100.0, np.float32),
-                axis,
-                np.random.default_rng(seed),
-            )
-            for seed in range(200)
-        ]
-        for boxes in scenes._PROPS
+def test_every_silhouette_is_another_one(render):
+    """Classes among themselves, and those of the pretext corpus."""
+    silhouettes = sys.modules['silhouettes']
+    axis = np.linspace(-1.6, 1.6, 97)
+    outlines = [f for _, f in silhouettes.CLASSES] + [*silhouettes.PRETEXT]
+    masks = [f(*np.meshgrid(axis, axis)) < 1 for f in outlines]
+    assert len(silhouettes.CLASSES) == len(render.NAMES)
+    for mask in masks:
+        assert 0.08 < mask.mean() < 0.4
+    for one, other in itertools.combinations(masks, 2):
+        assert (one & other).sum() < 0.9 * (one | other).sum()
+
+
+def test_domains_have_colours_of_their_own(render):
+    """The mean over classes and clips; a clip alone may look like others."""
+    settings = render.Settings(size=16, min_seconds=0.5, max_seconds=0.5)
+    means = {
+        domain: np.mean(
+            [
+                render.render_clip(
+                    render.Clip(domain, 'train', label, number), settings
+                )[0].mean(axis=(0, 1, 2))
+                for label in range(7)
+                for number in range(3)
+            ],
+            axis=0,
+        )
+        for domain in render.LOOKS
+    }
+    for one, other in itertools.combinations(means.values(), 2):
+        assert np.linalg.norm(one - other) > 30
+
+
+@pytest.mark.parametrize('label', [0, 5, 10, 15])
+def test_pretext_clips_depend_on_their_seed_alone(render, label):
+    pretext = import_script('mini_hac', 'pretext')
+    clips = [
+        pretext.render_pretext(label, 6, 12, 16, (seed, label))
+        for seed in (0, 0, 1)
     ]
-    shown = np.array([[(p != 100).any() for p in row] for row in pictures])
-    assert 0.7 < shown.mean() < 0.9
-    # With the same random numbers only the class makes a difference.
-    first = [row[int(shown[0].argmax())].tobytes() for row in pictures]
-    assert len(set(first)) == len(render.NAMES)
+    for first, again, other in zip(*clips, strict=True):
+        assert first.tobytes() == again.tobytes() != other.tobytes()
+
+
+def test_the_pretext_corpus_is_whole_and_continues(render, tmp_path):
+    script = import_script('mini_hac', 'render_pretext')
+    command = [str(tmp_path), '--train=16', '--test=1', '--workers=1']
+    script.main(command)
+    before = contents(tmp_path)
+    removed = tmp_path / 'videos' / 'clip_00016.mp4'
+    removed.unlink()
+    script.main(command)
+    assert contents(tmp_path) == before
+    labels = []
+    for split in ('train', 'test'):
+        content = json.loads(before[f'pretext_{split}.json'])
+        assert 'ynthetic' in content['metainfo']['corpus']
+        for entry in content['data_list']:
+            labels.append(entry['label'])
+            assert entry['video']['path'] in before
+            assert entry['audio']['path'] in before
+    assert labels == [*range(16), 0]
+    assert len(before) == 2 * 17 + 2
+
+
+def test_weights_are_exported_as_the_package_reads_them(render, tmp_path):
+    script = import_script('mini_hac', 'export_weights')
+    weight = torch.randn(3)
+    prefix = 'encoders.audio.backbone.'
+    state = {
+        f'{prefix}conv.weight': weight,
+        f'{prefix}bn.num_batches_tracked': torch.tensor(3),
+        'encoders.video.backbone.conv.weight': weight,
+        'cls_head.weight': weight,
+    }
+    torch.save({'state_dict': state}, tmp_path / 'epoch_5.pth')
+    out = tmp_path / 'out.pth'
+    script.main([str(tmp_path / 'epoch_5.pth'), 'audio', str(out)])
+    found = read_weights(str(out))
+    assert set(found) == {'conv.weight', 'bn.num_batches_tracked'}
+    assert torch.equal(found['conv.weight'], weight.half())
+
+
+@pytest.mark.parametrize('modality', ['video', 'audio'])
+def test_the_page_names_the_weights_that_are_shipped(modality):
+    page = (DATA_PREP / 'mini_hac' / 'README.md').read_text('utf-8')
+    file = files('mmgmp').joinpath('weights', f'mini-hac_{modality}.pth')
+    content = file.read_bytes()
+    (line,) = [x for x in page.splitlines() if f'| {modality} |' in x]
+    assert hashlib.sha256(content).hexdigest() in line
+    assert f'{len(content) / 1e6:.1f} MB' in line
+
+
+def test_sheets_show_every_class_in_every_domain(render):
+    sheets = import_script('mini_hac', 'draw_sheets')
+    settings = render.Settings(size=16, max_seconds=1.5)
+    for draw in (sheets.draw_pictures, sheets.draw_sounds):
+        figure = draw(settings)
+        assert len(figure.axes) == 7 * 3
+        texts = ' '.join(
+            text.get_text()
+            for axes in figure.axes
+            for text in (*axes.texts, axes.title)
+        )
+        for name in (*render.NAMES, *render.LOOKS):
+            assert name.replace('_', ' ') in texts
+        assert 'synthetic' in figure.get_suptitle()
+    for sheet in (DATA_PREP.parent / 'docs' / 'images').glob('mini-hac_*'):
+        assert sheet.stat().st_size < 300e3
