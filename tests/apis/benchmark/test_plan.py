@@ -221,9 +221,18 @@ def test_shipped_plans_name_configs_that_are_there(path, tmp_path):
     # A search writes into its work directory.
     plan = load_plan(path, tmp_path / 'runs')
     cells = list_cells(plan)
-    assert len(cells) >= 18
+    assert len(cells) >= 9
     assert plan.synthetic is ('mini' in path.stem)
     check_configs(cells)
+
+
+@pytest.mark.parametrize('name', ['demo', 'strategies', 'methods'])
+def test_the_short_plans_have_one_target(name, tmp_path):
+    # A mapping adds to the one that it inherits unless that is deleted.
+    plan = load_plan(ROOT / f'configs/plans/mini-hac_{name}.yml', tmp_path)
+    cells = [files.cell for files in list_cells(plan)]
+    found = {cell.overrides['protocol.target'] for cell in cells}
+    assert found == {'human'}
 
 
 def test_every_table_has_a_plan_for_every_corpus():
