@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 mpl.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = ROOT / 'configs/plans/mini-hac_demo.yml'
