@@ -16,9 +16,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import av
+import matplotlib as mpl
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+
+mpl.use('Agg')
+from matplotlib import pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = ROOT / 'configs/plans/mini-hac_demo.yml'
@@ -124,6 +129,29 @@ def show(data: Path, work: Path) -> None:
     run(ROOT / 'demo/demo.py', best, clip, '--out-dir', work / 'annotated')
 
 
+def picture(work: Path) -> None:
+    """Lay a frame of the annotated clip beside the ratios.
+
+    Args:
+        work: Where :func:`show` has put both.
+    """
+    (clip,) = (work / 'annotated').glob('*.mp4')
+    with av.open(str(clip)) as container:
+        frames = [f.to_ndarray(format='rgb24') for f in container.decode(0)]
+    ratios = plt.imread(work / 'ratios.png')
+    images = frames[len(frames) // 2], ratios
+    widths = [image.shape[1] / image.shape[0] for image in images]
+    figure, axes = plt.subplots(
+        1, 2, figsize=(4 * sum(widths), 4), width_ratios=widths
+    )
+    for axis, image in zip(axes, images, strict=True):
+        axis.imshow(image, interpolation='nearest')
+        axis.set_axis_off()
+    figure.tight_layout()
+    figure.savefig(work / 'demo.png', dpi=100)
+    plt.close(figure)
+
+
 def report(work: Path) -> None:
     """Print the closing table.
 
@@ -176,9 +204,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     prepare(data, [w for o in args.render for w in ('--' + o).split('=')])
     train(data, work, args.views, args.cfg_options)
     show(data, work)
+    picture(work)
     print()
     report(work)
-    for name in ('report.html', 'ratios.png', 'annotated'):
+    for name in ('report.html', 'demo.png', 'ratios.png', 'annotated'):
         print(os.path.relpath(work / name))
     print(f'Took {(time.monotonic() - started) / 60:.1f} minutes.')
 

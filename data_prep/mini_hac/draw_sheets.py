@@ -98,8 +98,8 @@ def draw_sounds(settings: Settings) -> Figure:
     """
 
     def draw(axes: Axes, clip: Clip) -> None:
-        # In the corpus noise is as loud as what happens, or louder, and in
-        # three clips of ten nothing is heard of it.
+        # In the corpus noise is mostly louder than what happens, and in some
+        # clips nothing is heard of it.
         room = replace(ROOMS[clip.domain], snr_db=(_CLEAR,) * 2, unheard=0)
         rng = np.random.default_rng(clip.label)
         pattern = PATTERNS[clip.label]
