@@ -28,7 +28,7 @@ ROWS = {
 }
 # Its step is that of grad-blending; the copies are trained between epochs.
 _LEFT_OUT = 'grad-blending-copies'
-_STEPS_PER_EPOCH = 21
+_STEPS_PER_EPOCH = 28
 
 
 @DATASETS.register_module()

@@ -1,6 +1,6 @@
 """Recognise the action in video files with a trained checkpoint.
 
-    python demo/demo.py work_dirs/gmp/best_acc_top1_epoch_10.pth clip.mp4
+    python demo/demo.py $(ls work_dirs/gmp/best_*.pth) clip.mp4
 
 The checkpoint holds its config as data; for one that does not, name it with
 ``--config``. Nothing in a checkpoint is executed, a config is. Scores are

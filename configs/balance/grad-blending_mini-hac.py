@@ -1,5 +1,5 @@
 # Table 2, row "Grad-Blending" (CVPR 2020): weights renewed from the heads'
-# own losses every three of the ten epochs.
+# own losses every three of the twelve epochs.
 _base_ = [
     '../_base_/corpora/mini-hac.py',
     '../_base_/strategies/grad-blending.py',

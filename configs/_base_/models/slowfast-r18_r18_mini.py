@@ -9,7 +9,7 @@ _pathway = dict(
     inflate=(0, 0, 1, 1),
     norm_eval=False,
     # Residual blocks that start as the identity learn nothing in so few
-    # steps: video would stay at chance even when trained alone.
+    # steps of pretraining: video would stay at chance.
     zero_init_residual=False,
 )
 model = dict(
