@@ -70,6 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('checkpoint')
     parser.add_argument('videos', nargs='+', type=Path)
     parser.add_argument(
+        '--audio',
+        nargs='+',
+        help='sound files of the videos, in their order, instead of the '
+        'sound inside them',
+    )
+    parser.add_argument(
         '--config',
         help='a config file, which is code, instead of the one inside',
     )
@@ -78,10 +84,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument('--batch-size', type=int, default=4)
     parser.add_argument('--top', type=int, default=5, help='classes to show')
     args = parser.parse_args(argv)
+    clips: list[Any] = list(args.videos)
+    if args.audio:
+        if len(args.audio) != len(clips):
+            parser.error(
+                f'--audio must name one file per video, got {len(args.audio)} '
+                f'for {len(clips)}'
+            )
+        clips = [
+            {'video': str(video), 'audio': audio}
+            for video, audio in zip(clips, args.audio, strict=True)
+        ]
     try:
         inferencer = MMGMPInferencer(args.config, args.checkpoint, args.device)
         results = inferencer(
-            list(args.videos), batch_size=args.batch_size, out_dir=args.out_dir
+            clips, batch_size=args.batch_size, out_dir=args.out_dir
         )
     except (OSError, ValueError) as error:
         print(f'demo: {error}', file=sys.stderr)

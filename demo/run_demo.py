@@ -27,14 +27,17 @@ from matplotlib import pyplot as plt
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = ROOT / 'configs/plans/mini-hac_demo.yml'
-COLUMNS = (
-    'source',
-    'source video',
-    'source audio',
-    'target',
-    'target video',
-    'target audio',
-)
+#: Clip of the target that is annotated.
+CLIP = 'swimming_test_000'
+#: Columns of the closing table, and of the report's.
+COLUMNS = {
+    'source': 'val/acc/top1',
+    'source video': 'val/acc/top1_video',
+    'source audio': 'val/acc/top1_audio',
+    'target': 'test/acc/top1',
+    'target video': 'test/acc/top1_video',
+    'target audio': 'test/acc/top1_audio',
+}
 
 
 def run(*command: str | Path) -> None:
@@ -125,8 +128,15 @@ def show(data: Path, work: Path) -> None:
         '--synthetic',
     )
     best = max(runs['GMP'].glob('best_*.pth'), key=os.path.getmtime)
-    clip = data / 'human/videos/running_test_000.mp4'
-    run(ROOT / 'demo/demo.py', best, clip, '--out-dir', work / 'annotated')
+    run(
+        ROOT / 'demo/demo.py',
+        best,
+        data / f'human/videos/{CLIP}.mp4',
+        '--audio',
+        data / f'human/audio/{CLIP}.wav',
+        '--out-dir',
+        work / 'annotated',
+    )
 
 
 def picture(work: Path) -> None:
@@ -135,7 +145,7 @@ def picture(work: Path) -> None:
     Args:
         work: Where :func:`show` has put both.
     """
-    (clip,) = (work / 'annotated').glob('*.mp4')
+    (clip,) = (work / 'annotated').glob(f'*{CLIP}*.mp4')
     with av.open(str(clip)) as container:
         frames = [f.to_ndarray(format='rgb24') for f in container.decode(0)]
     ratios = plt.imread(work / 'ratios.png')
@@ -173,7 +183,7 @@ def report(work: Path) -> None:
             str(method),
             *(
                 f'{100 * rows[c].mean():.1f} +- {100 * rows[c].std():.1f}'
-                for c in COLUMNS
+                for c in COLUMNS.values()
             ),
         )
     Console(width=max(100, Console().width)).print(table)
