@@ -10,7 +10,6 @@ from mmengine.runner import Runner
 
 from mmgmp.engine.hooks import SettingsCheckHook
 from mmgmp.registry import RUNNERS
-from mmgmp.testing.toy_configs import toy_slowfast
 from mmgmp.utils.settings import KEY
 from tests import shipped
 
@@ -22,7 +21,6 @@ def load(work_dir, data, **options):
     config.work_dir = str(work_dir)
     config.train_cfg.max_epochs = 1
     config.log_level = 'WARNING'
-    config.model.encoders.video.backbone = toy_slowfast()
     for part in ('train', 'val', 'test'):
         loader = config[f'{part}_dataloader']
         loader.update(num_workers=0, persistent_workers=False, batch_size=4)
