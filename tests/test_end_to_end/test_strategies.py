@@ -36,11 +36,13 @@ DROP_ALL = [
 OVERRIDES = {
     'drb': [
         'train_cfg.max_epochs=2',
+        'train_cfg.val_interval=1',
         'default_hooks.drb.interval=1',
         'default_hooks.drb.order=before_validation',
     ],
     'grad-blending': [
         'train_cfg.max_epochs=2',
+        'train_cfg.val_interval=1',
         'default_hooks.grad_blending.super_epoch=2',
     ],
     'grad-blending-copies': ['default_hooks.grad_blending.super_epoch=1'],
