@@ -17,27 +17,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import av
-import matplotlib as mpl
 import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.image import imread
 from rich.console import Console
 from rich.table import Table
 
-mpl.use('Agg')
-from matplotlib import pyplot as plt
+from mmgmp.apis.benchmark import load_plan
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = ROOT / 'configs/plans/mini-hac_demo.yml'
 #: Clip of the target that is annotated.
 CLIP = 'swimming_test_000'
-#: Columns of the closing table, and of the report's.
-COLUMNS = {
-    'source': 'val/acc/top1',
-    'source video': 'val/acc/top1_video',
-    'source audio': 'val/acc/top1_audio',
-    'target': 'test/acc/top1',
-    'target video': 'test/acc/top1_video',
-    'target audio': 'test/acc/top1_audio',
-}
 
 
 def run(*command: str | Path) -> None:
@@ -148,18 +139,16 @@ def picture(work: Path) -> None:
     (clip,) = (work / 'annotated').glob(f'*{CLIP}*.mp4')
     with av.open(str(clip)) as container:
         frames = [f.to_ndarray(format='rgb24') for f in container.decode(0)]
-    ratios = plt.imread(work / 'ratios.png')
+    ratios = imread(work / 'ratios.png')
     images = frames[len(frames) // 2], ratios
     widths = [image.shape[1] / image.shape[0] for image in images]
-    figure, axes = plt.subplots(
-        1, 2, figsize=(4 * sum(widths), 4), width_ratios=widths
-    )
+    figure = Figure((4 * sum(widths), 4))
+    axes = figure.subplots(1, 2, width_ratios=widths)
     for axis, image in zip(axes, images, strict=True):
         axis.imshow(image, interpolation='nearest')
         axis.set_axis_off()
     figure.tight_layout()
     figure.savefig(work / 'demo.png', dpi=100)
-    plt.close(figure)
 
 
 def report(work: Path) -> None:
@@ -169,6 +158,7 @@ def report(work: Path) -> None:
         work: Where the benchmark wrote its report.
     """
     runs = pd.read_csv(work / 'report.csv')
+    columns = load_plan(PLAN).metrics
     table = Table(
         title='mini-HAC: animal + cartoon -> human, top-1 accuracy (%)',
         caption='SYNTHETIC data; mean and standard deviation over '
@@ -176,14 +166,14 @@ def report(work: Path) -> None:
         'says little about recorded data.',
     )
     table.add_column('')
-    for title in COLUMNS:
+    for title in columns:
         table.add_column(title, justify='right')
     for method, rows in runs.groupby('method', sort=False):
         table.add_row(
             str(method),
             *(
                 f'{100 * rows[c].mean():.1f} +- {100 * rows[c].std():.1f}'
-                for c in COLUMNS.values()
+                for c in columns.values()
             ),
         )
     Console(width=max(100, Console().width)).print(table)

@@ -18,6 +18,7 @@ from mmgmp.apis.feature_cache.filler import Filler
 from mmgmp.apis.feature_cache.report import DTYPES, FillReport
 from mmgmp.apis.feature_cache.source import CacheSource, read_source
 from mmgmp.registry import MODELS
+from mmgmp.utils.checks import check_choice
 
 
 def fill_cache(
@@ -57,10 +58,7 @@ def fill_cache(
             another process fills the folder.
         ValueError: If the config does not allow a cache.
     """
-    if dtype not in DTYPES:
-        raise ValueError(
-            f'dtype must be one of {list(DTYPES)}, got {dtype!r}; set --dtype'
-        )
+    check_choice('dtype', dtype, DTYPES, 'set --dtype')
     if views < 1:
         raise ValueError(f'views must be >= 1, got {views}; set --views')
     Path(folder).mkdir(parents=True, exist_ok=True)

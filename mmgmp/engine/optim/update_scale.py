@@ -138,14 +138,25 @@ def build_update_scale(
     return GradientScale()
 
 
-def _sum(gradients: Sequence[Gradients]) -> Gradients:
+def _sum(by_task: Sequence[Gradients]) -> Gradients:
     """Sum over tasks, as new tensors where more than one is present."""
-    columns = zip(*gradients, strict=True)
-    sums: Gradients = []
-    for column in columns:
-        present = [gradient for gradient in column if gradient is not None]
-        sums.append(sum(present[1:], present[0]) if present else None)
-    return sums
+    total = list(by_task[0]) if by_task else []
+    for gradients in by_task[1:]:
+        pairs = {
+            index: (a, b)
+            for index, (a, b) in enumerate(zip(total, gradients, strict=True))
+            if a is not None and b is not None
+        }
+        total = [
+            b if a is None else a
+            for a, b in zip(total, gradients, strict=True)
+        ]
+        if pairs:
+            left, right = zip(*pairs.values(), strict=True)
+            sums = torch._foreach_add(list(left), list(right))
+            for index, value in zip(pairs, sums, strict=True):
+                total[index] = value
+    return total
 
 
 def _squared_norm(gradients: Gradients) -> Tensor:
@@ -162,9 +173,14 @@ def _quotient(combined: Tensor, plain: Tensor) -> Tensor:
 
 
 def _interpolate(
-    parameters: Sequence[Parameter], before: Sequence[Tensor], scale: Tensor
+    parameters: list[Parameter], before: list[Tensor], scale: Tensor
 ) -> None:
     """Go ``scale`` of the way from ``before``; 1 changes no bit."""
-    for parameter, start in zip(parameters, before, strict=True):
-        weight = scale.to(parameter.device, parameter.dtype)
-        parameter.copy_(torch.lerp(start, parameter, weight))
+    if not parameters:
+        return
+    after: list[Tensor] = list(parameters)
+    weights = {p.dtype: scale.to(p.device, p.dtype) for p in after}
+    torch._foreach_lerp_(
+        before, after, [weights[p.dtype].expand_as(p) for p in after]
+    )
+    torch._foreach_copy_(after, before)
