@@ -73,17 +73,14 @@ def _crescent(x: Array, y: Array) -> Array:
     return np.maximum(np.hypot(x, y), 2 - bite)
 
 
-def _half_disc(x: Array, y: Array) -> Array:
-    return np.maximum(np.hypot(x, y - 0.4), 1 - (y - 0.4) * 2)
+def _chevron(x: Array, y: Array) -> Array:
+    """Two bars that meet in a point."""
+    bent = 1 + (np.abs(y + 0.4 - 0.9 * np.abs(x)) - 0.3) / 0.5
+    return np.maximum(bent, np.abs(x) / 0.95)
 
 
 def _hourglass(x: Array, y: Array) -> Array:
     return np.maximum(np.abs(y), 1 + (np.abs(x) - np.abs(y) - 0.12) * 1.5)
-
-
-def _drop(x: Array, y: Array) -> Array:
-    """Disc with one point."""
-    return np.hypot(x, y) / (0.55 + 0.5 * np.cos(np.arctan2(y, x) / 2) ** 8)
 
 
 def _dumb_bell(x: Array, y: Array) -> Array:
@@ -118,11 +115,15 @@ PRETEXT: tuple[Silhouette, ...] = (
     _boxes((-0.68, 0, 0.26, 0.9), (0.68, 0, 0.26, 0.9), (0, 0.7, 0.9, 0.26)),
     _boxes((-0.45, -0.45, 0.5, 0.4), (0.45, 0.45, 0.5, 0.4)),  # steps
     _boxes((-0.65, 0, 0.3, 0.9), (0.65, 0, 0.3, 0.9)),  # two bars
-    _polar(4, 0.4),
+    _boxes(
+        (0, 0.7, 1, 0.28), *((x, -0.1, 0.22, 0.9) for x in (-0.78, 0, 0.78))
+    ),
     _polar(6, 0.55),
-    _half_disc,
+    _chevron,
     _hourglass,
-    _drop,
+    _boxes(
+        (0, -0.75, 0.9, 0.25), (0, 0.75, 0.9, 0.25), (0, 0, 0.25, 0.8)
+    ),  # I
     _dumb_bell,
     _frame,
 )

@@ -212,6 +212,32 @@ def test_every_silhouette_is_another_one(render):
         assert (one & other).sum() < 0.9 * (one | other).sum()
 
 
+def test_no_pretext_silhouette_is_a_class_in_disguise(render):
+    """Turned and scaled as one likes; a four-petal flower is a cross."""
+    silhouettes = sys.modules['silhouettes']
+    x, y = np.meshgrid(*2 * [np.linspace(-1.6, 1.6, 65)])
+
+    def centred(silhouette, turn=0.0, scale=1.0):
+        c, s = np.cos(turn) / scale, np.sin(turn) / scale
+        mask = silhouette(c * x + s * y, c * y - s * x) < 1
+        shift = [round(32 - where.mean()) for where in np.nonzero(mask)]
+        return np.roll(mask, shift, (0, 1))
+
+    def closest(silhouette):
+        poses = itertools.product(
+            np.arange(0, 2 * np.pi, np.pi / 12), (0.8, 0.9, 1, 1.1, 1.2)
+        )
+        placed = np.stack([centred(silhouette, *pose) for pose in poses])
+        return max(
+            ((placed & mask).sum((1, 2)) / (placed | mask).sum((1, 2))).max()
+            for mask in classes
+        )
+
+    classes = [centred(outline) for _, outline in silhouettes.CLASSES]
+    assert max(map(closest, silhouettes.PRETEXT)) < 0.82
+    assert closest(silhouettes._polar(4, 0.4)) > 0.82
+
+
 def test_domains_have_colours_of_their_own(render):
     """The mean over classes and clips; a clip alone may look like others."""
     settings = render.Settings(size=16, min_seconds=0.5, max_seconds=0.5)
