@@ -108,7 +108,9 @@ def backward_into(
 
 
 def inner_products(
-    first: Gradients, second: Gradients
+    first: Gradients,
+    second: Gradients,
+    device: torch.device | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return ``||a||^2``, ``||b||^2`` and ``a . b``, 0-dim each.
 
@@ -121,6 +123,7 @@ def inner_products(
     Args:
         first: The gradients a.
         second: The gradients b of the same parameters.
+        device: Where the zeros are that stand for no gradient at all.
 
     Returns:
         In float64 where the device has it, else in float32.
@@ -132,6 +135,10 @@ def inner_products(
         ['1e+62', '1e+60', '-6e+60']
     """
     present = [g for g in (*first, *second) if g is not None]
+    if not present:
+        device = device or torch.device('cpu')
+        zeros = torch.zeros(3, dtype=accumulation_dtype(device), device=device)
+        return zeros[0], zeros[1], zeros[2]
     if all(g.device.type == 'cpu' and g.dtype == _SINGLE for g in present):
         norms = _squared_norm(first), _squared_norm(second)
         # Looking is free on the host.
@@ -185,9 +192,6 @@ def _wide_products(
             torch._foreach_copy_(torch.split(row, sizes), side)
         a, b = rows
         found.append(torch.stack([a.dot(a), b.dot(b), a.dot(b)]))
-    if not found:
-        zero = torch.zeros((), dtype=torch.float64)
-        return zero, zero, zero
     a, b, cross = torch.stack(found).sum(0)
     return a, b, cross
 
