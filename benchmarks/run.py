@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import platform
 from collections.abc import Sequence
 from datetime import date
@@ -13,9 +14,13 @@ from typing import Any
 import torch
 from deviation import deviation
 from from_configs import rows as rows_of
+from frozen import frozen
 from mmengine.registry import init_default_scope
+from networks import NETWORKS
+from reading import reading
 from step import all_steps, memory, rule_cost
-from surroundings import loader, scaling, startup
+from surroundings import scaling, startup
+from throughput import throughput
 
 import mmgmp
 
@@ -25,7 +30,9 @@ PARTS = (
     'memory',
     'strategies',
     'methods',
-    'loader',
+    'frozen',
+    'throughput',
+    'reading',
     'startup',
     'scaling',
     'deviation',
@@ -73,6 +80,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         '--out', type=Path, default=Path(__file__).parent / 'results'
     )
     args = parser.parse_args(argv)
+    logging.disable(logging.WARNING)
     init_default_scope('mmaction')
     runs = {
         'step': lambda: all_steps(args.rounds, args.device, args.quick),
@@ -83,7 +91,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         'memory': lambda: memory(args.device),
         'strategies': lambda: rows_of('strategies', args.rounds, args.device),
         'methods': lambda: rows_of('methods', args.rounds, args.device),
-        'loader': lambda: [loader(args.rounds)],
+        'frozen': lambda: [
+            frozen(args.rounds, args.device, network)
+            for network in NETWORKS
+            if not (args.quick and network == 'SlowFast-R101')
+        ],
+        'throughput': lambda: throughput(args.rounds, args.device, args.quick),
+        'reading': lambda: reading(args.rounds, args.quick),
         'startup': lambda: [startup(args.rounds)],
         'scaling': lambda: [scaling(args.rounds)],
         'deviation': lambda: deviation(8 * args.rounds),

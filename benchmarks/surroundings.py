@@ -1,4 +1,4 @@
-"""What is around a step: loading, start-up, several processes."""
+"""What is around a step: start-up, several processes."""
 
 from __future__ import annotations
 
@@ -9,74 +9,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from mmcv.transforms import Compose
-
-from mmgmp.testing.media import write_video
-
-_FPS, _SECONDS = 24, 10
-
-
-def loader(rounds: int) -> dict[str, float]:
-    """Compare seeking with decoding the whole file, on 10-second clips.
-
-    Args:
-        rounds: Clips loaded by each.
-
-    Returns:
-        Clips per second of both and their ratio.
-    """
-    import mmgmp.datasets  # noqa: F401
-
-    sample = dict(
-        type='SampleFrames', clip_len=32, frame_interval=2, num_clips=1
-    )
-    pipelines = {
-        'seek': Compose(
-            [dict(type='PyAVSeekInit'), sample, dict(type='PyAVSeekDecode')]
-        ),
-        'whole file': _whole_file,
-    }
-    rng = np.random.default_rng(0)
-    drift = rng.integers(0, 255, (256, 340, 3), dtype=np.uint8)
-    frames = np.stack(
-        [np.roll(drift, 3 * i, 1) for i in range(_FPS * _SECONDS)]
-    )
-    times: dict[str, list[float]] = {name: [] for name in pipelines}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'clip.mp4'
-        write_video(path, frames, fps=_FPS)
-        for _ in range(rounds):
-            for name, pipeline in pipelines.items():
-                start = time.perf_counter()
-                pipeline(
-                    dict(filename=str(path), start_index=0, modality='RGB')
-                )
-                times[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(t) for name, t in times.items()}
-    return {
-        **{f'{n}, clips per second': 1 / t for n, t in medians.items()},
-        'ratio': medians['whole file'] / medians['seek'],
-    }
-
-
-def _whole_file(results: dict[str, Any]) -> dict[str, Any]:
-    """Decode every frame, then sample: what a naive loader does."""
-    import av
-
-    with av.open(results['filename']) as container:
-        frames = [
-            frame.to_ndarray(format='rgb24')
-            for frame in container.decode(video=0)
-        ]
-    offset = np.random.randint(len(frames) - 63)
-    results['imgs'] = [frames[offset + 2 * i] for i in range(32)]
-    return results
 
 
 def startup(rounds: int) -> dict[str, float]:

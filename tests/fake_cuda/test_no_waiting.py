@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.shipped import ROOT
+from mmgmp.registry import MODELS, MODULATIONS, PROJECTIONS
+from tests.shipped import LEAVES, ROOT, load
 
 HERE = Path(__file__).parent
 _RUN = """
@@ -50,11 +51,78 @@ QUICK = {
     'opm': _case('balance/opm'),
     'agm-logits': _case('balance/agm-logits'),
 }
-EVERY = {
-    f'{path.parent.name}/{path.stem}': {'config': str(path)}
-    for path in sorted((ROOT / 'configs').rglob('*_mini-hac.py'))
-    if '_base_' not in path.parts
+MINI = {
+    str(path.relative_to(ROOT / 'configs').with_suffix('')): path
+    for path in LEAVES
+    if path.stem.endswith('_mini-hac')
 }
+#: Everything at once; a mistake says where it is.
+HARD: dict[str, Any] = dict(amp=True, ranks=2, built_on_cpu=True)
+TAUGHT = ('cmrf', 'cmrf-gmp', 'mbcd', 'mbcd-gmp')
+FUSIONS = ('Concat', 'Sum', 'FiLM', 'Gated', 'Activation')
+CONTRIBUTIONS = ('Masked', 'Shapley')
+#: Those with factors per task or a projection.
+BY_TASK = (
+    'balance/balgrad',
+    'gmp/ablations/cagp-only',
+    'gmp/ablations/igdm-only',
+    'gmp/ablations/pcgrad',
+    'gmp/variant_u/gmp-u',
+)
+EVERY: dict[str, dict[str, Any]] = {
+    **{name: {'config': str(path)} for name, path in MINI.items()},
+    **{
+        f'{name}, hard': {
+            'config': str(path),
+            **HARD,
+            # A fake tensor that was moved cannot be copied for a teacher.
+            'built_on_cpu': path.stem.split('_')[0] not in TAUGHT,
+        }
+        for name, path in MINI.items()
+    },
+    **{
+        f'{name} on the update': _case(
+            name, options={'optim_wrapper.acts_on': 'update'}, **HARD
+        )
+        for name in (*BY_TASK, 'balance/agm', 'balance/cggm', 'balance/ogm-ge')
+    },
+    **{
+        f'{name} by feature': _case(
+            name, options={'optim_wrapper.level': 'feature'}, **HARD
+        )
+        for name in BY_TASK[:-1]  # a method of gmp-u is refused
+    },
+    **{
+        f'{fusion} by {contribution}': _case(
+            GMP,
+            options={
+                'model.fusion': {'_delete_': True, 'type': f'{fusion}Fusion'},
+                'model.contribution': {'type': f'{contribution}Contribution'},
+            },
+            **HARD,
+        )
+        for fusion in FUSIONS
+        for contribution in CONTRIBUTIONS
+    },
+    'norms and shares': _case(
+        GMP,
+        options={
+            'model.feature_transforms': [{'type': 'FeatureNorm'}],
+            'model.contribution': {'type': 'UnimodalContribution'},
+            'model.forward_plan': {'type': 'SinglePassPlan'},
+        },
+        **HARD,
+    ),
+}
+#: Kinds of parts of which each class is in some case.
+ROOMS = (
+    'contributions',
+    'feature_transforms',
+    'forward_plans',
+    'fusion',
+    'methods',
+    'strategies',
+)
 
 
 @pytest.fixture(scope='module')
@@ -116,6 +184,30 @@ def test_no_step_waits(guard, tmp_path):
     assert run_cases(guard, QUICK, tmp_path) == {}
 
 
+def test_every_part_is_in_a_case():
+    import mmgmp.engine
+    import mmgmp.models  # noqa: F401
+
+    parts = {
+        name
+        for registry in (MODELS, MODULATIONS, PROJECTIONS)
+        for name, kind in registry.module_dict.items()
+        if kind.__module__.startswith('mmgmp.')
+        and set(kind.__module__.split('.')) & set(ROOMS)
+    }
+    configs = {case['config'] for case in EVERY.values()}
+    texts = [str(load(Path(config)).to_dict()) for config in configs]
+    texts += [str(case.get('options')) for case in EVERY.values()]
+    assert len(parts) > 30
+    assert {p for p in parts if not any(f"'{p}'" in t for t in texts)} == set()
+
+
+@pytest.fixture(scope='module')
+def found_in_all(guard, tmp_path_factory) -> dict:
+    return run_cases(guard, EVERY, tmp_path_factory.mktemp('all'))
+
+
 @pytest.mark.slow
-def test_no_algorithm_waits(guard, tmp_path):
-    assert run_cases(guard, EVERY, tmp_path) == {}
+@pytest.mark.parametrize('name', EVERY)
+def test_no_algorithm_waits(name, found_in_all):
+    assert found_in_all.get(name, []) == []

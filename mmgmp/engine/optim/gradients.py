@@ -12,6 +12,14 @@ from torch.nn import Parameter
 #: Gradients of a list of parameters; None where the task does not reach one.
 Gradients = list[Tensor | None]
 
+_SINGLE = torch.float32
+#: Squared norms between which float32 loses nothing: far enough from its
+#: largest number, and so far above its smallest that what vanishes there is
+#: less than the rounding of 10^9 elements.
+_LOWEST, _HIGHEST = 2.0**-72, 2.0**120
+#: Elements that are copied at a time.
+_CHUNK = 2**19
+
 
 def accumulation_dtype(device: torch.device) -> torch.dtype:
     """Return float64 where the device has it, else float32.
@@ -100,19 +108,25 @@ def backward_into(
 
 
 def inner_products(
-    first: Gradients, second: Gradients
+    first: Gradients,
+    second: Gradients,
+    device: torch.device | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return ``||a||^2``, ``||b||^2`` and ``a . b``, 0-dim each.
 
-    Of two concatenated gradients, in which a missing one counts as zeros. Per
-    tensor in its own precision (at least float32), across tensors in float64
-    where the device has it. Copies are multiplied by powers of two before
-    anything is squared: no finite float32 gradient then overflows or
-    vanishes, and on ordinary ones no bit changes.
+    Of two concatenated gradients, in which a missing one counts as zeros.
+    Right for every finite float32 gradient, however large or small: in
+    float64 no square of one overflows or vanishes. Ordinary gradients on a
+    CPU are multiplied in float32 tensor by tensor, and only these results
+    are summed in float64, which takes a third of the time.
 
     Args:
         first: The gradients a.
         second: The gradients b of the same parameters.
+        device: Where the zeros are that stand for no gradient at all.
+
+    Returns:
+        In float64 where the device has it, else in float32.
 
     Example:
         >>> a = [torch.tensor([6e30]), None, torch.tensor([8e30])]
@@ -120,110 +134,96 @@ def inner_products(
         >>> [f'{x.item():.0e}' for x in inner_products(a, b)]
         ['1e+62', '1e+60', '-6e+60']
     """
-    powers = _power_of_two(first), _power_of_two(second)
-    # For a product, what is missing from b is put into the copy of a, so
-    # that b need not be copied as well. The largest product becomes about
-    # 2^60, for the small ones to have room below; where b is so tiny that
-    # the copy of a would overflow, less.
-    lift = (powers[1].reciprocal() * 2.0**60).clamp(max=2.0**100)
-    totals: tuple[list[Tensor], ...] = ([], [], [])
-    for run in _runs(first, second):
-        found = _run_products(first[run], second[run], *powers, lift)
-        for total, values in zip(totals, found, strict=True):
-            total += values
-    a, b, lifted = (
-        x.to(accumulation_dtype(x.device)) for x in (*powers, lift)
-    )
-    return (
-        _total(totals[0], is_norm=True) * a.square(),
-        _total(totals[1], is_norm=True) * b.square(),
-        _total(totals[2]) * a / lifted,
-    )
+    present = [g for g in (*first, *second) if g is not None]
+    if not present:
+        device = device or torch.device('cpu')
+        zeros = torch.zeros(3, dtype=accumulation_dtype(device), device=device)
+        return zeros[0], zeros[1], zeros[2]
+    if all(g.device.type == 'cpu' and g.dtype == _SINGLE for g in present):
+        norms = _squared_norm(first), _squared_norm(second)
+        # Looking is free on the host.
+        if all(n is None or _LOWEST <= n <= _HIGHEST for n in norms):
+            zero = torch.zeros((), dtype=torch.float64)
+            a, b = (zero if n is None else n for n in norms)
+            return a, b, _dot(first, second)
+    return _wide_products(first, second)
 
 
-def _run_products(
-    first: Gradients,
-    second: Gradients,
-    first_power: Tensor,
-    second_power: Tensor,
-    lift: Tensor,
-) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-    """Norms of both sides and inner products, in scaled units, by tensor.
-
-    One side's copies are alive at a time.
-    """
-    second_norms = _norms(_divided(second, second_power))
-    copies = _divided(first, first_power)
-    first_norms = _norms(copies)
-    if first_norms:
-        torch._foreach_mul_([x for x in copies if x is not None], lift)
-    # PyTorch has no foreach dot product, and an elementwise one would need
-    # another copy of both sides.
-    dots = [
-        torch.dot(*_flatten_alike(x, _at_least_float32(y)))
-        for x, y in zip(copies, second, strict=True)
-        if x is not None and y is not None
-    ]
-    return first_norms, second_norms, dots
-
-
-def _norms(gradients: Gradients) -> list[Tensor]:
+def _squared_norm(gradients: Gradients) -> Tensor | None:
+    """Sum the squares of tensors' norms in float64; None of nothing."""
     present = [g for g in gradients if g is not None]
-    return list(torch._foreach_norm(present)) if present else []
-
-
-def _power_of_two(gradients: Gradients) -> Tensor:
-    """Largest power of two that an element's size reaches; in float32.
-
-    Read off the bits, which is exact on every device: those of the exponent
-    alone are the power. The limits keep its inverse finite, and turn zero,
-    infinity and NaN into powers too.
-    """
-    present = [g for g in gradients if g is not None and g.numel()]
     if not present:
-        return torch.ones(())
-    # Several times faster on a CPU than the infinity norm.
-    ends = [end for gradient in present for end in torch.aminmax(gradient)]
-    peak = torch.stack(ends).abs().amax()
-    bits = peak.float().view(torch.int32).bitwise_and(0x7F800000)
-    return bits.view(torch.float32).clamp(2.0**-126, 2.0**126)
+        return None
+    return torch.stack(torch._foreach_norm(present)).double().square().sum()
 
 
-def _runs(first: Gradients, second: Gradients) -> Iterator[slice]:
-    """Cut a list into runs that are no larger than its largest tensor.
-
-    So many of the small ones are copied with one call, and no more memory is
-    needed than if they were copied one by one.
-    """
-    sizes = [
-        sum(g.numel() for g in pair if g is not None)
-        for pair in zip(first, second, strict=True)
+def _dot(first: Gradients, second: Gradients) -> Tensor:
+    """Sum the inner products of tensors in float64."""
+    # PyTorch has no foreach dot product.
+    dots = [
+        torch.dot(*_flatten_alike(a, b))
+        for a, b in zip(first, second, strict=True)
+        if a is not None and b is not None
     ]
-    start, held = 0, 0
-    for index, size in enumerate(sizes):
-        if held + size > max(sizes):
-            yield slice(start, index)
-            start, held = index, 0
-        held += size
-    yield slice(start, len(sizes))
+    if not dots:
+        return torch.zeros((), dtype=torch.float64)
+    return torch.stack(dots).double().sum()
 
 
-def _divided(gradients: Gradients, power: Tensor) -> Gradients:
-    """Copies in at least float32; exact, for the divisor is a power of two."""
-    present = [_at_least_float32(g) for g in gradients if g is not None]
-    if not present:
-        return gradients
-    copies = iter(torch._foreach_mul(present, power.reciprocal()))
-    return [None if g is None else next(copies) for g in gradients]
+def _wide_products(
+    first: Gradients, second: Gradients
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Inner products in float64 throughout, in one pass over both sides.
+
+    Copies go through a buffer of 8 MB, many small tensors at a time, so
+    that neither the memory nor the number of calls grows with the network.
+    """
+    found: list[Tensor] = []
+    buffer = torch.empty(0)
+    for run in _runs(first, second):
+        if not found:
+            device = run[0][0].device
+            buffer = torch.empty(
+                2, _CHUNK, dtype=accumulation_dtype(device), device=device
+            )
+        sizes = [a.numel() for a, _ in run]
+        rows = buffer[:, : sum(sizes)]
+        for row, side in zip(rows, zip(*run, strict=True), strict=True):
+            torch._foreach_copy_(torch.split(row, sizes), side)
+        a, b = rows
+        found.append(torch.stack([a.dot(a), b.dot(b), a.dot(b)]))
+    a, b, cross = torch.stack(found).sum(0)
+    return a, b, cross
 
 
-def _total(values: Sequence[Tensor], is_norm: bool = False) -> Tensor:
-    """Sum squares or products in the wide type, 0-dim."""
-    if not values:
-        return torch.zeros(())
-    stacked = torch.stack(list(values))
-    stacked = stacked.to(accumulation_dtype(stacked.device))
-    return (stacked.square() if is_norm else stacked).sum()
+def _runs(
+    first: Gradients, second: Gradients
+) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """Cut flattened pairs into runs of at most :data:`_CHUNK` elements."""
+    run: list[tuple[Tensor, Tensor]] = []
+    held = 0
+    for pair in zip(first, second, strict=True):
+        a, b = (_or_zeros(*sides) for sides in (pair, pair[::-1]))
+        if a is None or b is None:
+            continue
+        for piece in zip(
+            *(torch.split(x, _CHUNK) for x in _flatten_alike(a, b)),
+            strict=True,
+        ):
+            if run and held + piece[0].numel() > _CHUNK:
+                yield run
+                run, held = [], 0
+            run.append(piece)
+            held += piece[0].numel()
+    if run:
+        yield run
+
+
+def _or_zeros(gradient: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Zeros, which take no memory, where only the other one is present."""
+    if gradient is None and other is not None:
+        return other.new_zeros(()).expand(other.numel())
+    return gradient
 
 
 def scale_(
@@ -279,12 +279,6 @@ def add_(first: Gradients, second: Gradients) -> Gradients:
         left, right = zip(*pairs, strict=True)
         torch._foreach_add_(list(left), list(right))
     return [b if a is None else a for a, b in zip(first, second, strict=True)]
-
-
-def _at_least_float32(tensor: Tensor) -> Tensor:
-    if tensor.dtype in (torch.float16, torch.bfloat16):
-        return tensor.float()
-    return tensor
 
 
 def _flatten_alike(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:

@@ -79,8 +79,9 @@ class UpdateScale(GradientScale):
         """
         by_task = list(gradients)
         # One encoder at a time: its sum is a copy.
+        device = self._groups.flat[0].device
         self._plain = [
-            _squared_norm(_sum([task[part] for task in by_task]))
+            _squared_norm(_sum([task[part] for task in by_task]), device)
             for part in self._groups.parts
         ]
 
@@ -91,18 +92,17 @@ class UpdateScale(GradientScale):
         cancels, and an overflow gives 1 and is the scaler's to find.
         """
         self._scales = []
+        device = self._groups.flat[0].device
         for parameters, plain in zip(
             self._groups.by_modality.values(), self._plain, strict=True
         ):
             present = [p.grad for p in parameters if p.grad is not None]
-            scale = _quotient(_squared_norm(list(present)), plain)
+            scale = _quotient(_squared_norm(list(present), device), plain)
             divisor = torch.where(scale == 0, 1.0, scale)
             for group in by_dtype(present):
                 # All in the wide type would be a copy of the gradients.
                 torch._foreach_div_(group, divisor.to(group[0].dtype))
             self._scales.append(scale)
-        # An encoder without a gradient says nothing of its device.
-        device = self._groups.flat[0].device
         kind = accumulation_dtype(device)
         self._diagnostics.record(
             log_names.UPDATE_SCALE,
@@ -159,8 +159,9 @@ def _sum(by_task: Sequence[Gradients]) -> Gradients:
     return total
 
 
-def _squared_norm(gradients: Gradients) -> Tensor:
-    return inner_products(gradients, [None] * len(gradients))[0]
+def _squared_norm(gradients: Gradients, device: torch.device) -> Tensor:
+    # An encoder without a gradient says nothing of its device.
+    return inner_products(gradients, [None] * len(gradients), device)[0]
 
 
 def _quotient(combined: Tensor, plain: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from mmgmp.engine.optim import TaskGradientOptimWrapper
+from mmgmp.engine.optim import TaskGradientOptimWrapper, gradients
 from mmgmp.engine.optim.gradients import inner_products, scale_
 
 from .toy import linear_tasks
@@ -80,6 +80,31 @@ def test_ordinary_gradients_give_the_bits_of_plain_sums(seed, size):
     plain = [norms[0].square().sum(), norms[1].square().sum()]
     plain.append(torch.stack(dots).double().sum())
     assert values(a, b) == [float(x) for x in plain]
+
+
+@pytest.mark.parametrize('chunk', [1, 5, 100])
+@pytest.mark.parametrize('wide', [torch.float64, torch.float32])
+def test_any_device_gets_what_a_cpu_gets(chunk, wide, monkeypatch):
+    """In pieces of any size, with holes, and in float32 as on Apple GPUs."""
+    monkeypatch.setattr(gradients, '_CHUNK', chunk)
+    monkeypatch.setattr(gradients, 'accumulation_dtype', lambda _: wide)
+    shapes = [*SHAPES, (2, 3, 4, 4), (0,)]
+    a, b = drawn(0, shapes=shapes), drawn(1, shapes=shapes)
+    a[4], b[4] = (g[4].to(memory_format=torch.channels_last) for g in (a, b))
+    a[0], b[1], a[3], b[3] = None, None, None, None
+    for first, second in ((a, b), (a, [None] * 6), ([None] * 6, b)):
+        found = gradients._wide_products(first, second)
+        assert [float(x) for x in found] == pytest.approx(
+            values(first, second), rel=1e-5
+        )
+        assert {x.dtype for x in found} <= {wide, torch.float64}
+
+
+def test_small_elements_among_ordinary_ones():
+    """They count for the rest of their encoder if not for themselves."""
+    a = [torch.full((1000,), 1e-22), torch.full((3,), 1e-10)]
+    b = [torch.full((1000,), 1e-22), torch.full((3,), -1e-10)]
+    assert values(a, b) == pytest.approx(exact(a, b), rel=1e-6)
 
 
 @pytest.mark.parametrize('bad', [math.nan, math.inf, -math.inf])

@@ -77,7 +77,7 @@ class BackwardPlan(ABC):
         g_c, g_d = (gradients.get(task, absent) for task in self.rule.pair)
         device = self.groups.flat[0].device
         dtype = accumulation_dtype(device)
-        rows = [inner_products(g_c[part], g_d[part]) for part in parts]
+        rows = [inner_products(g_c[part], g_d[part], device) for part in parts]
         return GradientProducts(
             *(
                 torch.stack([value.to(device, dtype) for value in column])
