@@ -19,6 +19,9 @@ from mmgmp.engine.optim.strategies.cggm_modulation import CGGMModulation
 from mmgmp.engine.optim.strategies.decoupled_modulation import (
     DecoupledModulation,
 )
+from mmgmp.engine.optim.strategies.gramian_projection import (
+    GramianProjection,
+)
 from mmgmp.engine.optim.strategies.ogm_modulation import OGMModulation
 from mmgmp.engine.optim.strategies.task_projection import TaskProjection
 from mmgmp.engine.optim.strategies.unified_modulation import (
@@ -37,6 +40,7 @@ __all__ = [
     'DecoupledModulation',
     'GMPOptimWrapper',
     'GMPOptimWrapperConstructor',
+    'GramianProjection',
     'OGMModulation',
     'TaskGradientOptimWrapper',
     'TaskProjection',

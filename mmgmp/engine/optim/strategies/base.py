@@ -51,6 +51,14 @@ class Strategy:
         """Return whether the strategy acts in this 0-based epoch."""
         return epoch in self.active_epochs
 
+    def epoch_remark(self) -> str:
+        """Return a warning about the epoch that ends; '' if there is none.
+
+        ``TaskGradientHook`` asks once per epoch. What is counted in a step
+        stays on its device until then.
+        """
+        return ''
+
     def state_dict(self) -> dict[str, Any]:
         """Return what must survive a resume: what ``state_names`` names."""
         return {

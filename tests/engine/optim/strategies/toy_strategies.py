@@ -33,6 +33,12 @@ STRATEGIES = {
         projection=dict(type='BalGradProjection', scope='modality')
     ),
     'pcgrad': dict(projection=dict(type='TaskProjection', rule='pcgrad')),
+    **{
+        f'gramian-{rule}': dict(
+            projection=dict(type='GramianProjection', rule=rule)
+        )
+        for rule in ('mgda', 'cagrad', 'nash', 'gradvac')
+    },
 }
 MODULATIONS = {
     name: parts['modulation']
