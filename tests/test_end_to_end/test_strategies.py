@@ -260,8 +260,27 @@ def check_gramian(outcome, trained):
     check_pcgrad(outcome, trained)
 
 
+def check_mmpareto(outcome, trained):
+    """The fused gradient is compared with that of each head."""
+    for line in outcome.steps:
+        for m in MODALITIES:
+            assert line[f'loss_unimodal_{m}'] > 0
+            assert line[f'unimodal_grad_norm_{m}'] > 0
+            assert line[f'conflict_{m}'] == (line[f'cosine_{m}'] < 0)
+
+
+def check_dgl(outcome, trained):
+    """Nothing of the fused loss reaches an encoder."""
+    assert (outcome.coefficients() == 0).all()
+    assert (outcome.coefficients('domain') == 1).all()
+    assert outcome.steps[0]['loss_unimodal_audio'] > 0
+    assert outcome.momentum('audio') > 0
+
+
 CHECKS = {
     'gramian': check_gramian,
+    'mmpareto': check_mmpareto,
+    'dgl': check_dgl,
     'cggm': check_cggm,
     'drb': check_drb,
     'balgrad': check_balgrad,

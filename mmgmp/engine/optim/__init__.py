@@ -19,10 +19,14 @@ from mmgmp.engine.optim.strategies.cggm_modulation import CGGMModulation
 from mmgmp.engine.optim.strategies.decoupled_modulation import (
     DecoupledModulation,
 )
+from mmgmp.engine.optim.strategies.disentangled_modulation import (
+    DisentangledModulation,
+)
 from mmgmp.engine.optim.strategies.gramian_projection import (
     GramianProjection,
 )
 from mmgmp.engine.optim.strategies.ogm_modulation import OGMModulation
+from mmgmp.engine.optim.strategies.pareto_projection import ParetoProjection
 from mmgmp.engine.optim.strategies.task_projection import TaskProjection
 from mmgmp.engine.optim.strategies.unified_modulation import (
     UnifiedModulation,
@@ -38,10 +42,12 @@ __all__ = [
     'BalGradProjection',
     'CGGMModulation',
     'DecoupledModulation',
+    'DisentangledModulation',
     'GMPOptimWrapper',
     'GMPOptimWrapperConstructor',
     'GramianProjection',
     'OGMModulation',
+    'ParetoProjection',
     'TaskGradientOptimWrapper',
     'TaskProjection',
     'UnifiedModulation',

@@ -134,6 +134,12 @@ class CombineRule:
 
     # -- with them --------------------------------------------------------
 
+    def dropped(self, signals: BatchSignals) -> frozenset[Task]:
+        """Tasks that are kept from the encoders in this step."""
+        if self._modulation.is_active(signals.epoch):
+            return self._modulation.dropped_tasks
+        return frozenset()
+
     def coefficients(self, signals: BatchSignals) -> Coefficients:
         """Modulate.
 

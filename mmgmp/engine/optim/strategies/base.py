@@ -96,6 +96,9 @@ class Modulation(Strategy, ABC):
     #: Tasks whose factors are equal by construction. If they cover all tasks
     #: of a step and there is no projection, one backward pass is enough.
     shared_tasks: frozenset[Task] = frozenset()
+    #: Tasks that reach no encoder while the modulation acts: they are left
+    #: out there, and not multiplied by 0, which an overflow would survive.
+    dropped_tasks: frozenset[Task] = frozenset()
 
     @abstractmethod
     def coefficients(self, signals: BatchSignals) -> Coefficients:

@@ -39,11 +39,15 @@ STRATEGIES = {
         )
         for rule in ('mgda', 'cagrad', 'nash', 'gradvac')
     },
+    'mmpareto': dict(projection=dict(type='ParetoProjection')),
+    'dgl': dict(modulation=dict(type='DisentangledModulation', alpha=4.0)),
 }
+#: What tells unimodal losses from the fused one.
+APART = ('mmpareto', 'dgl')
 MODULATIONS = {
     name: parts['modulation']
     for name, parts in STRATEGIES.items()
-    if 'modulation' in parts
+    if 'modulation' in parts and name not in APART
 }
 
 
@@ -76,6 +80,7 @@ class StrategyToy(ToyModel):
             **tasks.losses,
             Task.EXTRA: extra,
             Task.ALIGNMENT: align,
+            Task.UNIMODAL: 0.5 * extra,
         }
         return attach_task_losses(
             sum(losses.values()),
