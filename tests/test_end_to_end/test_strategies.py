@@ -46,6 +46,7 @@ OVERRIDES = {
         'default_hooks.grad_blending.super_epoch=2',
     ],
     'grad-blending-copies': ['default_hooks.grad_blending.super_epoch=1'],
+    'arl': ['optim_wrapper.modulation.start_epoch=0'],
     'opm': DROP_ALL,
     'opm-ogm': DROP_ALL,
 }
@@ -277,7 +278,19 @@ def check_dgl(outcome, trained):
     assert outcome.momentum('audio') > 0
 
 
+def check_arl(outcome, trained):
+    """Factors are between 1 and 2, for all tasks alike."""
+    factors = outcome.coefficients()
+    assert ((factors > 1) & (factors < 2)).all()
+    torch.testing.assert_close(
+        factors.sum(1), torch.full((STEPS,), 3.0).double()
+    )
+    assert torch.equal(factors, outcome.coefficients('domain'))
+    assert outcome.steps[0]['loss_unimodal_video'] > 0
+
+
 CHECKS = {
+    'arl': check_arl,
     'gramian': check_gramian,
     'mmpareto': check_mmpareto,
     'dgl': check_dgl,

@@ -12,6 +12,7 @@ from mmgmp.engine.optim.gmp_optim_wrapper_constructor import (
     GMPOptimWrapperConstructor,
 )
 from mmgmp.engine.optim.strategies.agm_modulation import AGMModulation
+from mmgmp.engine.optim.strategies.arl_modulation import ARLModulation
 from mmgmp.engine.optim.strategies.balgrad_projection import (
     BalGradProjection,
 )
@@ -37,6 +38,7 @@ from mmgmp.engine.optim.task_gradient_optim_wrapper import (
 
 __all__ = [
     'AGMModulation',
+    'ARLModulation',
     'AmpGMPOptimWrapper',
     'AmpTaskGradientOptimWrapper',
     'BalGradProjection',

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
-from mmengine.dist import all_gather, get_rank, get_world_size
+from mmengine.dist import get_rank, get_world_size
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -207,11 +207,15 @@ def _over_ranks(u: Tensor) -> Tensor:
     Gradients are averaged over ranks, so each rank's share of that of the
     common loss counts as often as there are ranks.
     """
-    if get_world_size() == 1:
+    size, fixed = get_world_size(), u.detach()
+    if size == 1:
         return u
-    fixed = u.detach()
-    parts = all_gather(fixed.contiguous())
-    parts[get_rank()] = fixed + get_world_size() * (u - fixed)
+    # A sum, which every backend has for every device.
+    rows = fixed.new_zeros(size, *fixed.shape)
+    rows[get_rank()] = fixed
+    torch.distributed.all_reduce(rows)
+    parts = list(rows)
+    parts[get_rank()] = fixed + size * (u - fixed)
     return torch.cat(parts)
 
 

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from mmengine.logging import MessageHub
 from torch import nn
 from torch.nn import functional as F
 
@@ -15,7 +16,9 @@ from mmgmp.models.methods.unimodal_heads import (
     SharedHeadUnimodalMethod,
     UnimodalHeadsMethod,
 )
+from mmgmp.models.recognizers.shares import share
 from mmgmp.structures import Task
+from mmgmp.testing.toy_configs import toy_batch
 
 from .toy_methods import hand_batch, small_batch_for, small_encoders
 from .toy_strategies import build, three_steps
@@ -73,6 +76,60 @@ def test_the_shared_head_is_not_moved(modalities):
         torch.testing.assert_close(
             gradient, torch.autograd.grad(loss, feature)[0]
         )
+
+
+def test_a_head_that_is_not_detached_learns_too():
+    weight = torch.ones(2, 2, requires_grad=True)
+    batch = hand_batch(
+        {'video': torch.eye(2)}, [0, 1], classify=lambda f: f['video'] @ weight
+    )
+    losses = {}
+    for detach in (True, False):
+        method = SharedHeadUnimodalMethod({'video': 2}, 2, detach_head=detach)
+        losses[detach] = method.losses(batch)[Task.UNIMODAL]['video']
+    assert losses[True] == losses[False]
+    assert not losses[True].requires_grad
+    assert torch.autograd.grad(losses[False], weight)[0].any()
+
+
+def test_the_weight_comes_after_the_warmup():
+    batch = hand_batch(
+        {'video': torch.zeros(1, 1)}, [0],
+        unimodal_logits={'video': torch.zeros(1, 2)},
+    )  # fmt: skip
+    hub = MessageHub.get_current_instance()
+    method = UnimodalHeadsMethod({'video': 1}, 2, 4.0, warmup_epochs=2)
+    try:
+        for epoch, weight in ((0, 1), (1, 1), (2, 4)):
+            hub.update_info('epoch', epoch)
+            (loss,) = method.losses(batch)[Task.UNIMODAL].values()
+            assert loss.item() == pytest.approx(weight * 0.693147, abs=1e-5)
+    finally:
+        hub.update_info('epoch', 0)
+
+
+ARL = [
+    dict(type='ShareStatisticsMethod'),
+    dict(type='SharedHeadUnimodalMethod', weight=4.0, detach_head=False),
+]
+
+
+def test_arl_reads_the_shares_of_the_contribution():
+    model = build(TWO, methods=ARL, unimodal_heads=None).eval()
+    inputs, samples = toy_batch(6, TWO)
+    batch = model.forward_plan.run(model, inputs, samples)
+    found = model.methods[0].statistics(batch)
+    shares = share(model, Task.CLASSIFICATION, batch.features)
+    for m, logits in shares.items():
+        p = logits.softmax(1)
+        torch.testing.assert_close(
+            found['share_entropy'][m], torch.special.entr(p).sum(1)
+        )
+        torch.testing.assert_close(
+            found['share_size'][m], logits.norm(p=1, dim=1)
+        )
+        assert not found['share_size'][m].requires_grad
+    three_steps(model, modulation=dict(type='ARLModulation', start_epoch=0))
 
 
 def step(model, kind=TaskGradientOptimWrapper, **strategy):
@@ -148,6 +205,7 @@ def test_three_steps_and_one_in_half_precision(methods, strategy):
 
 
 def test_the_weight_must_be_positive():
-    for kind in (UnimodalHeadsMethod, SharedHeadUnimodalMethod):
-        with pytest.raises(ValueError, match='must be > 0'):
-            kind({'video': 1}, 2, weight=0.0)
+    with pytest.raises(ValueError, match='must be > 0'):
+        UnimodalHeadsMethod({'video': 1}, 2, weight=0.0)
+    with pytest.raises(ValueError, match='warmup_epochs of Shared'):
+        SharedHeadUnimodalMethod({'video': 1}, 2, warmup_epochs=-1)
