@@ -143,6 +143,8 @@ setup(
             'optuna>=4',
             'submitit>=1.5',
         ],
+        # Independent implementations that tests compare with.
+        'oracle': ['torchjd[cagrad,quadprog_projector]>=0.18'],
         'dev': [
             'build',
             'codespell',

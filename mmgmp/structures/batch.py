@@ -17,6 +17,13 @@ def _no_classifier(features: Mapping[str, Tensor]) -> Tensor:
     )
 
 
+def _no_shares() -> Mapping[str, Tensor]:
+    raise RuntimeError(
+        'shares of this batch were not given; take batches from '
+        'AudioVisualRecognizer'
+    )
+
+
 @dataclass(frozen=True)
 class MultiModalBatch:
     """Features, logits and labels of one batch, attached to the graph.
@@ -50,6 +57,8 @@ class MultiModalBatch:
         clean_features: Features before what ``feature_transforms`` do in
             training only; confidences are computed from them.
         output_weight: Weight of the classifier's last layer.
+        shares: Detached class logits ``(N, K)`` of each modality's share, by
+            ``model.contribution``, from heads in eval mode.
     """
 
     features: Mapping[str, Tensor]
@@ -68,6 +77,7 @@ class MultiModalBatch:
     classify: Callable[[Mapping[str, Tensor]], Tensor] = _no_classifier
     clean_features: Mapping[str, Tensor] = field(default_factory=dict)
     output_weight: Tensor | None = None
+    shares: Callable[[], Mapping[str, Tensor]] = _no_shares
 
     @property
     def modalities(self) -> tuple[str, ...]:

@@ -115,6 +115,8 @@ class GradientProducts:
         classification: ``||g_c||^2`` (A).
         domain: ``||g_d||^2`` (B).
         cross: ``g_c . g_d`` (D).
+        unit: Factor by which loss scaling makes the gradients too large,
+            0-dim; for what does not grow with them.
 
     Source: closed form of GMP (arXiv 2603.14175), Eq. (12)-(15).
     """
@@ -122,3 +124,4 @@ class GradientProducts:
     classification: Tensor
     domain: Tensor
     cross: Tensor
+    unit: Tensor | float = 1.0

@@ -46,6 +46,7 @@ OVERRIDES = {
         'default_hooks.grad_blending.super_epoch=2',
     ],
     'grad-blending-copies': ['default_hooks.grad_blending.super_epoch=1'],
+    'arl': ['optim_wrapper.modulation.start_epoch=0'],
     'opm': DROP_ALL,
     'opm-ogm': DROP_ALL,
 }
@@ -255,7 +256,43 @@ def check_pcgrad(outcome, trained):
             assert line[f'domain_grad_norm_{m}'] > 0
 
 
+def check_gramian(outcome, trained):
+    """The two gradients of each encoder are compared, none is damped."""
+    check_pcgrad(outcome, trained)
+
+
+def check_mmpareto(outcome, trained):
+    """The fused gradient is compared with that of each head."""
+    for line in outcome.steps:
+        for m in MODALITIES:
+            assert line[f'loss_unimodal_{m}'] > 0
+            assert line[f'unimodal_grad_norm_{m}'] > 0
+            assert line[f'conflict_{m}'] == (line[f'cosine_{m}'] < 0)
+
+
+def check_dgl(outcome, trained):
+    """Nothing of the fused loss reaches an encoder."""
+    assert (outcome.coefficients() == 0).all()
+    assert (outcome.coefficients('domain') == 1).all()
+    assert outcome.steps[0]['loss_unimodal_audio'] > 0
+
+
+def check_arl(outcome, trained):
+    """Factors are between 1 and 2, for all tasks alike."""
+    factors = outcome.coefficients()
+    assert ((factors > 1) & (factors < 2)).all()
+    torch.testing.assert_close(
+        factors.sum(1), torch.full((STEPS,), 3.0).double()
+    )
+    assert torch.equal(factors, outcome.coefficients('domain'))
+    assert outcome.steps[0]['loss_unimodal_video'] > 0
+
+
 CHECKS = {
+    'arl': check_arl,
+    'gramian': check_gramian,
+    'mmpareto': check_mmpareto,
+    'dgl': check_dgl,
     'cggm': check_cggm,
     'drb': check_drb,
     'balgrad': check_balgrad,

@@ -144,6 +144,18 @@ class TaskGradientHook(Hook):
                 self._reported.add(name)
                 runner.logger.warning(_alarm(name, value, iteration))
 
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Pass on what a strategy has to say about the epoch.
+
+        Args:
+            runner: Runner of the training.
+        """
+        for name in ('modulation', 'projection'):
+            strategy = getattr(runner.optim_wrapper, name, None)
+            remark = strategy.epoch_remark() if strategy else ''
+            if remark:
+                runner.logger.warning(remark)
+
     @master_only
     def after_train(self, runner: Runner) -> None:
         """Write the table and the figure, and count non-finite values.

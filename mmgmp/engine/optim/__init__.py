@@ -12,6 +12,7 @@ from mmgmp.engine.optim.gmp_optim_wrapper_constructor import (
     GMPOptimWrapperConstructor,
 )
 from mmgmp.engine.optim.strategies.agm_modulation import AGMModulation
+from mmgmp.engine.optim.strategies.arl_modulation import ARLModulation
 from mmgmp.engine.optim.strategies.balgrad_projection import (
     BalGradProjection,
 )
@@ -19,7 +20,14 @@ from mmgmp.engine.optim.strategies.cggm_modulation import CGGMModulation
 from mmgmp.engine.optim.strategies.decoupled_modulation import (
     DecoupledModulation,
 )
+from mmgmp.engine.optim.strategies.disentangled_modulation import (
+    DisentangledModulation,
+)
+from mmgmp.engine.optim.strategies.gramian_projection import (
+    GramianProjection,
+)
 from mmgmp.engine.optim.strategies.ogm_modulation import OGMModulation
+from mmgmp.engine.optim.strategies.pareto_projection import ParetoProjection
 from mmgmp.engine.optim.strategies.task_projection import TaskProjection
 from mmgmp.engine.optim.strategies.unified_modulation import (
     UnifiedModulation,
@@ -30,14 +38,18 @@ from mmgmp.engine.optim.task_gradient_optim_wrapper import (
 
 __all__ = [
     'AGMModulation',
+    'ARLModulation',
     'AmpGMPOptimWrapper',
     'AmpTaskGradientOptimWrapper',
     'BalGradProjection',
     'CGGMModulation',
     'DecoupledModulation',
+    'DisentangledModulation',
     'GMPOptimWrapper',
     'GMPOptimWrapperConstructor',
+    'GramianProjection',
     'OGMModulation',
+    'ParetoProjection',
     'TaskGradientOptimWrapper',
     'TaskProjection',
     'UnifiedModulation',

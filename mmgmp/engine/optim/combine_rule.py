@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -133,6 +134,12 @@ class CombineRule:
 
     # -- with them --------------------------------------------------------
 
+    def dropped(self, signals: BatchSignals) -> frozenset[Task]:
+        """Tasks that are kept from the encoders in this step."""
+        if self._modulation.is_active(signals.epoch):
+            return self._modulation.dropped_tasks
+        return frozenset()
+
     def coefficients(self, signals: BatchSignals) -> Coefficients:
         """Modulate.
 
@@ -174,7 +181,7 @@ class CombineRule:
             _check_factors(coefficients, self.parts)
         self._record_products(products, coefficients, unit)
         projected, conflict = self._projection.project(
-            products, coefficients, signals
+            replace(products, unit=unit), coefficients, signals
         )
         self._diagnostics.record(log_names.CONFLICT, conflict)
         if not self._projection.is_active(signals.epoch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -52,22 +53,29 @@ def assemble(
     clean = keep_present(clean, read_presence(inputs))
     features = apply_transforms(model, clean, labels, training_only=True)
     fused = model.fusion(features)
+    # In this order, which is that of the random draws of their dropout.
+    logits = model.cls_head(fused)
+    domain_logits = _discriminate(model, fused, clean)
+    unimodal_logits = {
+        m: head(features[m]) for m, head in model.unimodal_heads.items()
+    }
     return MultiModalBatch(
         features=features,
         clean_features=clean,
         labels=labels,
         domain_labels=domain_labels.to(device, non_blocking=True),
         fused=fused,
-        logits=model.cls_head(fused),
-        domain_logits=_discriminate(model, fused, clean),
-        unimodal_logits={
-            m: head(features[m]) for m, head in model.unimodal_heads.items()
-        },
+        logits=logits,
+        domain_logits=domain_logits,
+        unimodal_logits=unimodal_logits,
         unimodal_domain_logits=_domain_logits_in_pass(model, features),
         inputs=inputs,
         outputs=outputs,
         classify=lambda f: model.cls_head(model.fusion(f)),
         output_weight=model.cls_head.output.weight,
+        shares=partial(
+            share, model, Task.CLASSIFICATION, clean, unimodal_logits
+        ),
     )
 
 

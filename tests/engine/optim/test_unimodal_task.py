@@ -18,7 +18,7 @@ from mmgmp.structures import Coefficients, Task, attach_task_losses
 from mmgmp.structures.loss_report import loss_name
 
 from .strategies.test_not_finite import ALL
-from .strategies.toy_strategies import StrategyToy
+from .strategies.toy_strategies import APART, StrategyToy
 from .toy import toy_data
 
 
@@ -49,16 +49,17 @@ class Disentangled(Modulation):
 
 
 def losses(model, kind, seed=0):
-    """The toy's losses; half of the classification under another task."""
+    """The toy's losses; some of the classification under another task."""
     total = model.loss(toy_data(16, seed=seed))
     tasks = total._mmgmp_task_losses
     fused = tasks.losses[Task.CLASSIFICATION]
     extra = 0.3 * sum(f.square().mean() for f in tasks.features.values())
     parts = {**tasks.losses}
+    own = torch.stack([parts.pop(Task.UNIMODAL), extra])
     if kind == 'apart':
-        parts[Task.UNIMODAL] = extra
+        parts[Task.UNIMODAL] = own.sum()
     else:
-        parts[Task.CLASSIFICATION] = torch.stack([fused, extra]).sum()
+        parts[Task.CLASSIFICATION] = fused + own.sum()
     return attach_task_losses(
         total + extra, dataclasses.replace(tasks, losses=parts)
     )
@@ -78,8 +79,8 @@ def trained(kind, micro=1, **parts):
 
 
 @pytest.mark.parametrize('micro', [1, 2])
-@pytest.mark.parametrize('strategy', ALL)
-def test_todays_strategies_take_them_for_classification(strategy, micro):
+@pytest.mark.parametrize('strategy', sorted(set(ALL) - set(APART)))
+def test_other_strategies_take_them_for_classification(strategy, micro):
     apart = trained('apart', micro, **ALL[strategy])
     together = trained('together', micro, **ALL[strategy])
     for name, value in together.items():

@@ -39,6 +39,7 @@ EXTRA = {
     'nel': 'spectrum',
     'jat': 'modality',
     'mbcd': 'distillation_fused',
+    'mer_dg': 'spectral',
 }
 
 
@@ -174,7 +175,7 @@ def test_on_every_encoder_gets_the_combined_gradient(
 ):
     term = EXTRA[name]
     config = dict(method_config(name, num_domains or 1)['methods'][0])
-    config['tasks'] = {term: 'extra'}
+    config['tasks'] = {**config.get('tasks', {}), term: 'extra'}
     model, losses, total = forward(
         name, num_domains, modalities, methods=[config]
     )

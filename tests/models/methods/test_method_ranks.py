@@ -32,6 +32,7 @@ UNCOUPLED = {
     'moosa': dict(contrast_weight=0.0, mask_ratio=0.0),
     'cmrf': dict(contrast_weight=0.0, mix_alpha=0.0),
     'jat': dict(entropy_temperature=1e12),
+    'mer_dg': dict(gather=True),
 }
 STEPS, SAMPLES, WORLD = 2, 6, 2
 

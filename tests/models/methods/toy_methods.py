@@ -66,10 +66,27 @@ def method_config(name: str, num_domains: int = 2) -> dict[str, Any]:
             feature_transforms=[dict(type='FeatureNorm')],
             forward_plan=dict(type='InnerStepPlan', step_size=0.01),
         ),
+        # One term of each kind; both are extra by default.
+        'mer_dg': dict(
+            methods=[
+                dict(
+                    type='MERDGMethod', tasks=dict(marginal='domain'), **SMALL
+                )
+            ]
+        ),
     }[name]
 
 
-METHODS = ('rna_net', 'simmmdg', 'moosa', 'cmrf', 'nel', 'jat', 'mbcd')
+METHODS = (
+    'rna_net',
+    'simmmdg',
+    'moosa',
+    'cmrf',
+    'nel',
+    'jat',
+    'mbcd',
+    'mer_dg',
+)
 TEACHABLE = ('cmrf', 'mbcd')
 
 

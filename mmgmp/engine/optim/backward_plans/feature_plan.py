@@ -46,6 +46,8 @@ class FeaturePlan(ModalityPlan):
             boundary.signals,
             self.unit(),
         )
+        for task in self.rule.dropped(boundary.signals):
+            arrived.pop(task, None)
         outputs, combined = [], []
         for index, feature in enumerate(features):
             parts = _weighted(arrived, weights, index)

@@ -45,9 +45,14 @@ class ModalityPlan(BackwardPlan):
         backward_into(
             self.scale(tasks.sum_of()), [], [], self.groups.others, True
         )
+        dropped = self.rule.dropped(boundary.signals)
+        kept = {t: x for t, x in attached.items() if t not in dropped}
+        if not kept:
+            window.combined = [None] * len(self.groups.flat)
+            return
         for index, parameters in enumerate(self.groups.by_modality.values()):
             gradients += backward_into(
-                self.scale(_weighted(attached, coefficients, index)),
+                self.scale(_weighted(kept, coefficients, index)),
                 parameters,
                 [None] * len(parameters),
                 [],

@@ -91,8 +91,11 @@ class TaskPlan(BackwardPlan):
         rule.inspect(self.groups, window.gradients, signals)
         unpaired = self._unpaired(window.gradients, modulated)
         total: Gradients = [None] * len(self.groups.flat)
+        dropped = rule.dropped(signals)
         for task in list(window.gradients):
             gradients = window.gradients.pop(task)
+            if task in dropped:
+                continue
             if rule.parts:
                 self._scale(gradients, task, weights, modulated, unpaired)
             total = add_(total, gradients)

@@ -51,6 +51,14 @@ class Strategy:
         """Return whether the strategy acts in this 0-based epoch."""
         return epoch in self.active_epochs
 
+    def epoch_remark(self) -> str:
+        """Return a warning about the epoch that ends; '' if there is none.
+
+        ``TaskGradientHook`` asks once per epoch. What is counted in a step
+        stays on its device until then.
+        """
+        return ''
+
     def state_dict(self) -> dict[str, Any]:
         """Return what must survive a resume: what ``state_names`` names."""
         return {
@@ -88,6 +96,9 @@ class Modulation(Strategy, ABC):
     #: Tasks whose factors are equal by construction. If they cover all tasks
     #: of a step and there is no projection, one backward pass is enough.
     shared_tasks: frozenset[Task] = frozenset()
+    #: Tasks that reach no encoder while the modulation acts: they are left
+    #: out there, and not multiplied by 0, which an overflow would survive.
+    dropped_tasks: frozenset[Task] = frozenset()
 
     @abstractmethod
     def coefficients(self, signals: BatchSignals) -> Coefficients:

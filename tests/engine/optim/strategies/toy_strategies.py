@@ -33,11 +33,22 @@ STRATEGIES = {
         projection=dict(type='BalGradProjection', scope='modality')
     ),
     'pcgrad': dict(projection=dict(type='TaskProjection', rule='pcgrad')),
+    **{
+        f'gramian-{rule}': dict(
+            projection=dict(type='GramianProjection', rule=rule)
+        )
+        for rule in ('mgda', 'cagrad', 'nash', 'gradvac')
+    },
+    'mmpareto': dict(projection=dict(type='ParetoProjection')),
+    'arl': dict(modulation=dict(type='ARLModulation', start_epoch=0)),
+    'dgl': dict(modulation=dict(type='DisentangledModulation', alpha=4.0)),
 }
+#: What tells unimodal losses from the fused one.
+APART = ('mmpareto', 'dgl')
 MODULATIONS = {
     name: parts['modulation']
     for name, parts in STRATEGIES.items()
-    if 'modulation' in parts
+    if 'modulation' in parts and name not in (*APART, 'arl')
 }
 
 
@@ -58,7 +69,7 @@ class StrategyToy(ToyModel):
         modalities = list(logits)
         align = torch.zeros((), dtype=torch.float64)
         extra = torch.zeros((), dtype=torch.float64)
-        correct = {}
+        correct, entropy, size = {}, {}, {}
         for index, m in enumerate(modalities):
             other = logits[modalities[index - 1]].detach().softmax(1)
             pulled = logits[m].log_softmax(1)
@@ -66,17 +77,24 @@ class StrategyToy(ToyModel):
             right = pulled.gather(1, labels[:, None]).squeeze(1)
             extra = extra - right.sum() / max(len(labels), 1)
             correct[m] = (logits[m].argmax(1) == labels).double()
+            entropy[m] = -(pulled.exp() * pulled).sum(1).detach()
+            size[m] = logits[m].detach().abs().sum(1)
         losses = {
             **tasks.losses,
             Task.EXTRA: extra,
             Task.ALIGNMENT: align,
+            Task.UNIMODAL: 0.1 * extra,
         }
         return attach_task_losses(
             sum(losses.values()),
             dataclasses.replace(
                 tasks,
                 losses=losses,
-                statistics={'probe_correct': correct},
+                statistics={
+                    'probe_correct': correct,
+                    'share_entropy': entropy,
+                    'share_size': size,
+                },
                 feedback=self.told.append,
             ),
         )
