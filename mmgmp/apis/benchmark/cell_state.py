@@ -24,6 +24,7 @@ from typing import Any
 
 from mmengine.config import Config
 
+from mmgmp.apis.benchmark.averaging import find_average
 from mmgmp.apis.benchmark.cells import TRAIN, Cell
 from mmgmp.apis.benchmark.plan import Plan
 from mmgmp.apis.training_files import Metrics, Schedule
@@ -67,16 +68,23 @@ class CellFiles:
         self, stage: str = TRAIN, leave_out: Collection[str] = ()
     ) -> Config:
         """Return a stage's config, written out, but for some overrides."""
+        return resolve_protocol(self._merged(stage, leave_out))
+
+    def _merged(self, stage: str, leave_out: Collection[str] = ()) -> Config:
         config = copy.deepcopy(_read_config(self.cell.config))
         overrides = self.overrides(stage).items()
         config.merge_from_dict(
             {key: value for key, value in overrides if key not in leave_out}
         )
-        return resolve_protocol(config)
+        return config
 
     def overrides(self, stage: str) -> dict[str, Any]:
         """Return the config keys that a stage sets."""
         return {**self.cell.overrides, **self.plan.evaluations.get(stage, {})}
+
+    def average(self) -> str:
+        """Say which average of the weights is tested, ``''`` for none."""
+        return find_average(self._merged(TRAIN))
 
     def schedule(self) -> Schedule:
         """Return the schedule of the training."""

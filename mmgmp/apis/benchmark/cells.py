@@ -163,7 +163,9 @@ def _cell(
     for key, value in plan.names.items():
         path = path.replace(f'{{{key}}}', value)
     # The narrower comes later, but for what a plan says of all its cells.
+    average = method.averaged
     overrides = {
+        **(average.overrides(plan.averaging) if average else {}),
         **method.overrides,
         **plan.modalities[modalities],
         **plan.targets[target],

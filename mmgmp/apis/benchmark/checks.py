@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmgmp.apis.benchmark.averaging import PLACE, check_single_average
 from mmgmp.apis.benchmark.cell_state import CellFiles, State
 from mmgmp.apis.benchmark.cells import TEST, TRAIN
 from mmgmp.apis.benchmark.plan import Plan
@@ -47,6 +48,7 @@ def check_configs(cells: Iterable[CellFiles]) -> None:
         for stage in (TRAIN, *files.plan.evaluations):
             _check_protocol(files, stage)
         _check_parameters(files)
+        _check_average(files)
 
 
 def _check_protocol(files: CellFiles, stage: str) -> None:
@@ -70,6 +72,13 @@ def _check_parameters(files: CellFiles) -> None:
                 f'{cell.config.name} knows, got {key!r}; correct it in '
                 'parameters'
             )
+
+
+def _check_average(files: CellFiles) -> None:
+    method = files.plan.methods[files.cell.method]
+    if method.averaged is not None:
+        own = [k for k in files.cell.overrides if k.startswith(f'{PLACE}.')]
+        check_single_average(files.cell.method, files.config(leave_out=own))
 
 
 def _has_place(config: Any, key: str) -> bool:

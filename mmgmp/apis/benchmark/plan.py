@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from mmgmp.apis.benchmark import plan_values as values
+from mmgmp.apis.benchmark.averaging import (
+    Averaged,
+    read_averaged,
+    read_averaging,
+)
 from mmgmp.apis.benchmark.options import Overrides, flatten
 from mmgmp.apis.benchmark.plan_file import read_plan_file
 from mmgmp.utils.checks import check_choice
@@ -56,6 +61,7 @@ class Method:
         sweep: Grids of parameter values, each trained in full.
         compare_to: Methods that this one is compared with; None takes those
             of the plan.
+        averaged: Which average of its weights is tested, None for none.
     """
 
     config: str = field(metadata=key(_config))
@@ -66,6 +72,9 @@ class Method:
     )
     compare_to: tuple[str, ...] | None = field(
         metadata=key(optional(texts), None)
+    )
+    averaged: Averaged | None = field(
+        metadata=key(optional(read_averaged), None)
     )
 
 
@@ -168,6 +177,7 @@ class Plan:
         modalities: Config keys that a modality set sets, by its name.
         seeds: Training seeds, the same for all methods.
         overrides: Config keys set in every cell.
+        averaging: Options of ``averaged`` rows by kind, of the corpus.
         parameters: Config keys by the short names used in ``space`` and
             ``sweep``.
         search: Hyper-parameter search, or None.
@@ -196,6 +206,9 @@ class Plan:
     )
     seeds: tuple[int, ...] = field(metadata=key(values.seeds, [0]))
     overrides: Overrides = field(metadata=key(_overrides, {}))
+    averaging: Mapping[str, Mapping[str, Any]] = field(
+        metadata=key(read_averaging, {})
+    )
     parameters: Mapping[str, str] = field(metadata=key(values.words, {}))
     search: Search | None = field(
         metadata=key(optional(read_as(Search)), None)

@@ -62,6 +62,7 @@ def _row(files: CellFiles) -> dict[str, Any]:
         'settings': _text(cell.settings),
         'state': state.value,
         'config': cell.config.name,
+        'averaged': files.average(),
         'failure': _failure(files) if state is State.FAILED else '',
     }
 

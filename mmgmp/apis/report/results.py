@@ -28,7 +28,8 @@ class Results:
         plan: The plan.
         cells: One row per cell that can be named by now: ``method``,
             ``modalities``, ``target``, ``seed``, ``role``, ``settings``,
-            ``state``, ``config`` and ``failure`` (``''`` if there is none).
+            ``state``, ``config``, ``averaged`` (which average of the weights
+            is tested) and ``failure``; ``''`` if there is none.
         numbers: Long form, one row per number: the number of the ``cell``,
             ``metric`` (``<evaluation>/<metric>``, or the name of a
             discrepancy ratio) and ``value`` (accuracies in [0, 1]).
@@ -54,6 +55,15 @@ class Results:
         """Name of the corpus, which says whether it is rendered."""
         kind = ' (SYNTHETIC)' if self.plan.synthetic else ''
         return self.plan.corpus + kind
+
+    @property
+    def averaged(self) -> dict[str, str]:
+        """Which averages of the weights are tested, by averaged method."""
+        found = self.cells[self.cells['averaged'] != '']
+        return {
+            str(name): '; '.join(dict.fromkeys(group))
+            for name, group in found.groupby('method', sort=False)['averaged']
+        }
 
     def long(self) -> pd.DataFrame:
         """Return the numbers with what is known of their cells."""

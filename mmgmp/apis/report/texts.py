@@ -33,6 +33,8 @@ RATIOS = (
     'batches of the last epoch; 1 is balance. Mean ± sample standard '
     'deviation over targets and seeds.'
 )
+#: Stands behind the name of a method whose averaged weights are tested.
+AVERAGED = '†'
 #: A note with one of these is a warning.
 LOUD = ('SYNTHETIC', 'NOT', 'FAILED')
 
@@ -43,6 +45,11 @@ def headline(results: Results) -> str:
         f'{results.plan.title}: {results.corpus}, {results.num_done} of '
         f'{len(results.cells)} cells done'
     )
+
+
+def shown_name(results: Results, method: str) -> str:
+    """Return the name of a method, marked if it is averaged."""
+    return f'{method} {AVERAGED}' if method in results.averaged else method
 
 
 def notes(results: Results) -> Iterator[str]:
@@ -58,6 +65,12 @@ def notes(results: Results) -> Iterator[str]:
             f'one, which was run again with {plan.search.reruns} new seeds. '
             'The chosen trials have different seeds and are left out of the '
             'pairs where no other method shares theirs.'
+        )
+    if averaged := results.averaged:
+        rows = '; '.join(f'{name} ({how})' for name, how in averaged.items())
+        yield (
+            f'{AVERAGED} Averaged weights are validated and tested: {rows}. '
+            'Averaging alone gains accuracy; compare with averaged rows.'
         )
     yield from _gaps(results)
     if plan.published:
