@@ -192,6 +192,21 @@ def test_without_a_protocol_a_dumped_config_is_the_users(tmp_path):
     assert resolve_protocol(config) is config
 
 
+@pytest.mark.parametrize('target', ['human', 'cartoon'])
+def test_the_sources_can_be_tested(target):
+    """On what validation measures, whatever the target."""
+    plain = load(target=target)
+    config = load(target=target, measure='source')
+    assert config.test_dataloader == plain.val_dataloader
+    assert config.test_evaluator == plain.val_evaluator
+    assert config.train_dataloader == plain.train_dataloader
+    assert resolve_protocol(config).test_dataloader == plain.val_dataloader
+    with pytest.raises(ValueError, match='without val_dataloader'):
+        resolve_protocol(Config({**plain, 'val_dataloader': None,
+                                 'protocol': config.protocol | {
+                                     'written': None}}))  # fmt: skip
+
+
 def test_stand_ins_damage_and_measures_are_of_the_same_config():
     config = load(
         missing=['audio'],

@@ -20,13 +20,14 @@ from collections.abc import Collection, Mapping
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmengine.config import Config
 
 from mmgmp.apis.benchmark.averaging import find_average
-from mmgmp.apis.benchmark.cells import TRAIN, Cell
+from mmgmp.apis.benchmark.cells import SOURCE, TRAIN, Cell
 from mmgmp.apis.benchmark.plan import Plan
+from mmgmp.apis.benchmark.rows import fill_checkpoints
 from mmgmp.apis.training_files import Metrics, Schedule
 from mmgmp.utils import draft_files, text_files
 from mmgmp.utils.file_names import slug
@@ -47,6 +48,10 @@ _SHAPES: Mapping[str, Any] = {
 }
 
 
+#: Whose metrics are those of source validation.
+_VALIDATING = (TRAIN, SOURCE)
+
+
 class State(Enum):
     """How far a cell is."""
 
@@ -54,6 +59,14 @@ class State(Enum):
     INTERRUPTED = 'interrupted'
     FAILED = 'failed'
     DONE = 'done'
+
+
+class Failure(NamedTuple):
+    """Why a cell failed: what happened, last words, and where they are."""
+
+    what: str
+    words: str
+    log: Path
 
 
 class CellFiles:
@@ -80,10 +93,35 @@ class CellFiles:
 
     def overrides(self, stage: str) -> dict[str, Any]:
         """Return the config keys that a stage sets."""
-        return {**self.cell.overrides, **self.plan.evaluations.get(stage, {})}
+        source = {'protocol.measure': 'source'} if stage == SOURCE else {}
+        trained = {
+            need.cell.method: str(path)
+            for need in self.needs()
+            if (path := need.checkpoint()) is not None
+        }
+        return {
+            **fill_checkpoints(self.cell.overrides, trained),
+            **source,
+            **self.plan.evaluations.get(stage, {}),
+        }
+
+    def needs(self) -> list[CellFiles]:
+        """List the cells that must be done before this one starts."""
+        return [CellFiles(self.plan, need) for need in self.cell.needs]
+
+    def is_ready(self) -> bool:
+        """Return whether all cells that this one needs are done."""
+        return all(need.state() is State.DONE for need in self.needs())
+
+    def checkpoint(self) -> Path | None:
+        """Return the checkpoint that is tested, None before that."""
+        trained = self.read(TRAIN)
+        return self.folder / trained['checkpoint'] if trained else None
 
     def average(self) -> str:
         """Say which average of the weights is tested, ``''`` for none."""
+        if self.cell.ensemble is not None:
+            return ''
         return find_average(self._merged(TRAIN))
 
     def schedule(self) -> Schedule:
@@ -112,7 +150,7 @@ class CellFiles:
         stage = self.next_stage()
         if stage is None:
             return State.DONE
-        if self.read('failure') is not None:
+        if self.read('failure') is not None or self._failed_need():
             return State.FAILED
         has_begun = stage == TRAIN and self.read('cell') is not None
         return State.INTERRUPTED if has_begun else State.PENDING
@@ -133,11 +171,20 @@ class CellFiles:
         text = path.read_text(encoding='utf-8', errors='replace')
         return text.strip().rpartition('\n')[2].strip()
 
-    def failure(self) -> tuple[str, Any, str]:
-        """Return stage, exit status and last words of the last failure."""
-        failure = self.read('failure') or {}
+    def failure(self) -> Failure:
+        """Say why the cell failed: its last process, or what it needs."""
+        failure, need = self.read('failure'), self._failed_need()
+        if failure is None and need is not None:
+            what, words, log = need.failure()
+            return Failure(f'it needs {need.cell.name}: {what}', words, log)
+        failure = failure or {}
         stage = str(failure.get('stage'))
-        return stage, failure.get('code'), self.last_words(stage)
+        what = f'{stage} ended with {failure.get("code")}'
+        return Failure(what, self.last_words(stage), self.log(stage))
+
+    def _failed_need(self) -> CellFiles | None:
+        failed = (n for n in self.needs() if n.state() is State.FAILED)
+        return next(failed, None)
 
     def write_failure(self, stage: str, code: int | str) -> None:
         """Remember that a stage's process failed."""
@@ -172,7 +219,7 @@ class CellFiles:
         found: Metrics = {}
         for stage in self.cell.stages:
             values = (self.read(stage) or {}).get('metrics', {})
-            prefix = 'val' if stage == TRAIN else stage
+            prefix = 'val' if stage in _VALIDATING else stage
             found |= {f'{prefix}/{k}': v for k, v in values.items()}
         return found
 
@@ -204,14 +251,23 @@ class CellFiles:
             stale.append(self.stage_file(TRAIN))
         return stale
 
+    def outcome(self) -> list[Any]:
+        """Tell one training of the cell from another, for who needs it."""
+        trained = self.read(TRAIN) or {}
+        facts = [trained.get(k) for k in ('checkpoint', 'step', 'metrics')]
+        return [self.cell.name, *facts]
+
     def _hash(self, name: str) -> str:
         """Digest of the settings that the content of a file depends on."""
         cell, plan = self.cell, self.plan
         settings: list[Any] = [plan.evaluations.get(name), plan.checkpoint]
-        if name in (TRAIN, 'cell'):
+        needs = [need.outcome() for need in self.needs()]
+        if cell.ensemble is not None:
+            settings += [str(cell.ensemble), *needs]
+        elif name in (TRAIN, 'cell'):
             content = _spell(_read_config(cell.config).to_dict())
             amp = ['--amp'] if plan.amp else []
-            settings = [content, cell.overrides, cell.seed, *amp]
+            settings = [content, cell.overrides, cell.seed, *amp, *needs]
         return hashlib.sha256(_spell(settings).encode()).hexdigest()[:16]
 
 

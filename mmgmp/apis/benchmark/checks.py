@@ -8,7 +8,7 @@ from typing import Any
 
 from mmgmp.apis.benchmark.averaging import PLACE, check_single_average
 from mmgmp.apis.benchmark.cell_state import CellFiles, State
-from mmgmp.apis.benchmark.cells import TEST, TRAIN
+from mmgmp.apis.benchmark.cells import SOURCE, TEST, TRAIN
 from mmgmp.apis.benchmark.plan import Plan
 
 
@@ -42,13 +42,18 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
 def check_configs(cells: Iterable[CellFiles]) -> None:
     """Refuse a domain, modality or varied parameter that a config lacks."""
     groups: dict[tuple[object, ...], CellFiles] = {}
-    for files in cells:
+    for files in _trained(cells):
         groups.setdefault((files.cell.group, *files.cell.settings), files)
     for files in groups.values():
-        for stage in (TRAIN, *files.plan.evaluations):
+        source = [SOURCE] if SOURCE in files.cell.stages else []
+        for stage in (TRAIN, *source, *files.plan.evaluations):
             _check_protocol(files, stage)
         _check_parameters(files)
         _check_average(files)
+
+
+def _trained(cells: Iterable[CellFiles]) -> Iterator[CellFiles]:
+    yield from (files for files in cells if files.cell.ensemble is None)
 
 
 def _check_protocol(files: CellFiles, stage: str) -> None:
@@ -107,7 +112,7 @@ def _missing_files(cells: Iterable[CellFiles]) -> list[str]:
     start from. Media are not: that is what ``tools/check_data.py`` is for.
     """
     needed: dict[str, str] = {}
-    for files in cells:
+    for files in _trained(cells):
         for path in _named_files(files.config().to_dict()):
             if '://' not in path and not Path(path).exists():
                 needed.setdefault(path, files.cell.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,7 @@ class Results:
             discrepancy ratio) and ``value`` (accuracies in [0, 1]).
         facts: Date, clips, machine and software of each trained cell.
         histories: Ratios step by step of the runs with the first seed.
+        remarks: What else must be said of single cells.
     """
 
     plan: Plan
@@ -44,6 +45,7 @@ class Results:
     histories: Mapping[int, Mapping[str, NDArray[np.float64]]] = field(
         default_factory=dict
     )
+    remarks: Sequence[str] = ()
 
     @property
     def num_done(self) -> int:

@@ -72,6 +72,13 @@ def notes(results: Results) -> Iterator[str]:
             f'{AVERAGED} Averaged weights are validated and tested: {rows}. '
             'Averaging alone gains accuracy; compare with averaged rows.'
         )
+    for name, method in plan.methods.items():
+        if (spec := method.ensemble) is not None:
+            how = f'the mean {spec.space} of {" and ".join(spec.members)}'
+            chosen = spec.weights == 'validation'
+            weights = ', weights chosen on source validation' if chosen else ''
+            yield f'{name} trains nothing: {how}{weights}.'
+    yield from results.remarks
     yield from _gaps(results)
     if plan.published:
         yield f'Published: {describe_source(plan.published)}.'

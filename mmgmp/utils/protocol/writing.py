@@ -71,6 +71,8 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
     )
     written: dict[str, Any] = values.get('written') or {}
     _check_written(protocol, written)
+    if protocol.measure == 'source' and not written.get('measure'):
+        _test_on_sources(config)
     for loader in _LOADERS:
         if config.get(loader) is not None:
             for part in find_datasets(config[loader]['dataset']):
@@ -96,6 +98,17 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
         config['work_dir'] += f'/{protocol.name}'
     values['written'] = asdict(protocol)
     return config
+
+
+def _test_on_sources(config: Any) -> None:
+    """Test on the held-out clips of the sources, as validation does."""
+    for part in ('dataloader', 'evaluator'):
+        if config.get(f'val_{part}') is None:
+            raise ValueError(
+                "protocol.measure='source' needs source validation, got a "
+                f'config without val_{part}; add it'
+            )
+        config[f'test_{part}'] = copy.deepcopy(config[f'val_{part}'])
 
 
 def _use_cache(config: Any, protocol: Protocol) -> None:
@@ -161,7 +174,8 @@ def _write_data(
     dataset: Any, loader: str, protocol: Protocol, written: Mapping[str, Any]
 ) -> None:
     is_test = loader == 'test_dataloader'
-    side = 'target' if is_test else 'sources'
+    is_unseen = is_test and protocol.measure != 'source'
+    side = 'target' if is_unseen else 'sources'
     wanted = {'domains': getattr(protocol, side), 'modalities': protocol.loads}
     before = {'domains': written.get(side), 'modalities': written.get('loads')}
     for part in find_datasets(dataset, is_test and _is_concatenated(written)):
@@ -246,7 +260,7 @@ def _measure(
     config: Any, protocol: Protocol, written: Mapping[str, Any]
 ) -> None:
     """Choose what a test reports, and on which data."""
-    if not protocol.measure or written.get('measure'):
+    if protocol.measure in (None, 'source') or written.get('measure'):
         return
     if protocol.measure == 'misclassification':
         own = config['test_evaluator']
