@@ -78,7 +78,7 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
             for part in find_datasets(config[loader]['dataset']):
                 part['pipeline'] = read_files(part.get('pipeline') or [])
             _write_data(config[loader]['dataset'], loader, protocol, written)
-    _write_model(model, protocol)
+    _write_model(model, protocol, written)
     settings = (config.get('default_hooks') or {}).get('settings')
     if values.get('allow_seen_target') is not None and settings:
         settings['allow_seen_target'] = values['allow_seen_target']
@@ -190,7 +190,9 @@ def _write_data(
             part[key] = list(value)
 
 
-def _write_model(model: Any, protocol: Protocol) -> None:
+def _write_model(
+    model: Any, protocol: Protocol, written: Mapping[str, Any]
+) -> None:
     model['encoders'] = {m: model['encoders'][m] for m in protocol.modalities}
     model['modality_order'] = list(protocol.modalities)
     preprocessor = model.get('data_preprocessor') or {}
@@ -213,12 +215,21 @@ def _write_model(model: Any, protocol: Protocol) -> None:
     }
     for key in _HEADS:
         _fill_in(model.get(key), counts, f'model.{key}')
+    for method in model.get('methods') or ():
+        # Those of another target, where it was written out before.
+        if method.get('sources') == written.get('sources', []):
+            method['sources'] = None
+    _fill_in(
+        model.get('methods'),
+        {'sources': list(protocol.sources)},
+        'model.methods',
+    )
     if protocol.missing:
         model['missing_modalities'] = dict(protocol.missing)
 
 
-def _fill_in(part: Any, counts: Mapping[str, int], where: str) -> None:
-    """Write numbers of classes and domains where None stands for them."""
+def _fill_in(part: Any, counts: Mapping[str, Any], where: str) -> None:
+    """Write what the protocol says where None stands for it."""
     if isinstance(part, list):
         for number, item in enumerate(part):
             _fill_in(item, counts, f'{where}.{number}')
