@@ -201,6 +201,12 @@ def test_the_sources_can_be_tested(target):
     assert config.test_evaluator == plain.val_evaluator
     assert config.train_dataloader == plain.train_dataloader
     assert resolve_protocol(config).test_dataloader == plain.val_dataloader
+    dump = {'type': 'DumpResults', 'out_file_path': 'a.pkl'}
+    dumping = Config({**plain.to_dict()})
+    dumping.test_evaluator = [plain.test_evaluator, dump]
+    dumping.protocol.update(measure='source', written=None)
+    found = resolve_protocol(dumping).test_evaluator
+    assert found == [plain.val_evaluator, dump]
     with pytest.raises(ValueError, match='without val_dataloader'):
         resolve_protocol(Config({**plain, 'val_dataloader': None,
                                  'protocol': config.protocol | {

@@ -108,7 +108,21 @@ def _test_on_sources(config: Any) -> None:
                 "protocol.measure='source' needs source validation, got a "
                 f'config without val_{part}; add it'
             )
-        config[f'test_{part}'] = copy.deepcopy(config[f'val_{part}'])
+    config['test_dataloader'] = copy.deepcopy(config['val_dataloader'])
+    # What --dump of the stock script has added is no measure of its own.
+    dumps = [
+        evaluator
+        for evaluator in _listed(config.get('test_evaluator'))
+        if evaluator.get('type') == 'DumpResults'
+    ]
+    wanted = copy.deepcopy(config['val_evaluator'])
+    if dumps:
+        wanted = [*_listed(wanted), *dumps]
+    config['test_evaluator'] = wanted
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value or {}]
 
 
 def _use_cache(config: Any, protocol: Protocol) -> None:
