@@ -9,6 +9,7 @@ from typing import Any
 from mmgmp.apis.benchmark.averaging import PLACE, check_single_average
 from mmgmp.apis.benchmark.cell_state import CellFiles, State
 from mmgmp.apis.benchmark.cells import SOURCE, TEST, TRAIN
+from mmgmp.apis.benchmark.options import flatten
 from mmgmp.apis.benchmark.plan import Plan
 
 
@@ -50,6 +51,8 @@ def check_configs(cells: Iterable[CellFiles]) -> None:
             _check_protocol(files, stage)
         _check_parameters(files)
         _check_average(files)
+        # Paths of checkpoints go through the command line of a script.
+        flatten({'work_dir': [str(need.folder) for need in files.needs()]})
 
 
 def _trained(cells: Iterable[CellFiles]) -> Iterator[CellFiles]:

@@ -7,17 +7,14 @@ rows that they need, with the same modality set, target and seed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Protocol
 
-from mmgmp.apis.benchmark.options import Overrides
+from mmgmp.apis.benchmark.options import BEST, Overrides
 from mmgmp.utils.checks import check_choice
 from mmgmp.utils.typed_values import choice, demand, key, read_as, texts
-
-_BEST = re.compile(r'\{best:([^{}]*)\}')
 
 
 def _members(place: str, value: Any) -> tuple[str, ...]:
@@ -82,7 +79,7 @@ def named_rows(value: Any) -> Iterator[str]:
         for item in value:
             yield from named_rows(item)
     elif isinstance(value, str):
-        yield from _BEST.findall(value)
+        yield from BEST.findall(value)
 
 
 def needed_rows(row: Row) -> tuple[str, ...]:
@@ -113,7 +110,7 @@ def fill_checkpoints(
             return [fill(item) for item in value]
         if not isinstance(value, str):
             return value
-        return _BEST.sub(lambda m: checkpoints.get(m[1], m[0]), value)
+        return BEST.sub(lambda m: checkpoints.get(m[1], m[0]), value)
 
     return {name: fill(value) for name, value in overrides.items()}
 

@@ -12,6 +12,7 @@ from mmgmp.apis.benchmark import (
     BenchmarkRunner,
     collect_results,
     list_cells,
+    load_plan,
     tables,
     write_report,
 )
@@ -207,6 +208,16 @@ def test_a_member_that_is_trained_again_makes_the_row_stale(tmp_path):
 def test_rows_that_cannot_be_made(rows, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         toy_plan(make(tmp_path, rows))
+
+
+def test_a_path_that_no_command_line_carries_is_refused_at_once(tmp_path):
+    toy = make(tmp_path, TAUGHT.replace('best:ERM', 'best:My row'))
+    text = (toy / 'plan.yml').read_text().replace('[ERM]', '[]')
+    (toy / 'plan.yml').write_text(text.replace('  ERM:', '  My row:'))
+    plan = load_plan(toy / 'plan.yml', toy / 'my runs')
+    with pytest.raises(ValueError, match='work_dir must be .*my runs/My-row'):
+        BenchmarkRunner(plan, toy_launch(toy))
+    assert run(toy)[0]
 
 
 def test_a_search_knows_no_other_rows(tmp_path):
