@@ -45,10 +45,11 @@ def dump(said):
     )
 
 
-def make(tmp_path, rows, seeds='[0]', more=''):
+def make(tmp_path, rows, seeds='[0]', more='', targets='{H: h}'):
     """The rows come first: they wait for those behind them."""
     text = PLAN.replace('methods:\n', f'methods:\n{rows}')
     text = text.replace('seeds: [0, 1]', f'seeds: {seeds}')
+    text = text.replace('{H: h, A: a}', targets)
     toy = make_toy(tmp_path / 'toy', text + more)
     for name in ('erm', 'gmp'):
         with open(toy / f'{name}.py', 'a') as config:
@@ -72,7 +73,7 @@ def files_of(toy, name):
 
 
 def test_an_ensemble_waits_for_its_members_and_trains_nothing(tmp_path):
-    toy = make(tmp_path, ENSEMBLE)
+    toy = make(tmp_path, ENSEMBLE, targets='{H: h, A: a}')
     is_done, events = run(toy, slots=[{}, {}])
     assert is_done
     assert not [call for call in calls(toy) if 'UME' in call]
@@ -122,7 +123,7 @@ def test_weights_are_chosen_on_the_source(tmp_path):
 
 @pytest.mark.parametrize('rows', [ENSEMBLE, TAUGHT], ids=['UME', 'UMT'])
 def test_a_member_that_failed_fails_the_row(rows, tmp_path):
-    toy = make(tmp_path, rows)
+    toy = make(tmp_path, rows, targets='{H: h, A: a}')
     (toy / 'template/fail').write_text('ERM/H')
     is_done, _ = run(toy)
     assert not is_done
@@ -150,7 +151,7 @@ def test_predictions_that_do_not_fit_fail_the_row_alone(tmp_path):
     failed = files_of(toy, 'UME/H/seed-0').failure()
     assert failed.what == 'source ended with an error'
     assert 'must have samples in common' in failed.words
-    assert 'GMP/A/seed-0 done' in events
+    assert 'GMP/H/seed-0 done' in events
 
 
 def test_a_checkpoint_of_another_cell_is_named_when_it_is_there(tmp_path):
@@ -158,11 +159,11 @@ def test_a_checkpoint_of_another_cell_is_named_when_it_is_there(tmp_path):
     assert run(toy, slots=[{}, {}])[0]
     started = calls(toy)
     for seed in (0, 1):
-        log = (toy / f'runs/UMT/A/seed-{seed}/train.log').read_text()
-        best = f'{toy}/runs/ERM/A/seed-{seed}/best_acc_top1_epoch_1.pth'
+        log = (toy / f'runs/UMT/H/seed-{seed}/train.log').read_text()
+        best = f'{toy}/runs/ERM/H/seed-{seed}/best_acc_top1_epoch_1.pth'
         assert f'model.teacher={best}' in log
-        first = started.index(f'ERM/A/seed-{seed}/test')
-        assert first < started.index(f'UMT/A/seed-{seed}')
+        first = started.index(f'ERM/H/seed-{seed}/test')
+        assert first < started.index(f'UMT/H/seed-{seed}')
     assert not [call for call in started if call.endswith('source')]
 
 
