@@ -135,14 +135,21 @@ def print_commands(plan: Plan, launch: Launch) -> None:
         print(f'# {files.cell.name} ({files.state().value})')
         first = files.next_stage()
         stages = files.cell.stages
+        if files.cell.ensemble is not None:
+            names = ', '.join(need.name for need in files.cell.needs)
+            print(f'# no command: the mean of {names}')
+            continue
         for stage in stages[stages.index(first) :] if first else ():
             if stage == TRAIN:
                 point = find_resume_point(files.folder, files.schedule())
-                print(shlex.join(train_command(files, launch, point)))
-                continue
-            line = shlex.join(
-                evaluation_command(files, launch, stage, _CHECKPOINT)
-            )
+                command = train_command(files, launch, point)
+            else:
+                command = evaluation_command(files, launch, stage, _CHECKPOINT)
+            line = shlex.join(command)
+            for need in files.needs():
+                # Such a word is in single quotes.
+                found = f"'{_find_checkpoint(need)}'"
+                line = line.replace(f'{{best:{need.cell.method}}}', found)
             print(line.replace(_CHECKPOINT, _find_checkpoint(files)))
     if plan.search is not None:
         print('# The reruns follow when source validation has chosen.')
@@ -187,6 +194,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                     [
                         (f.cell.config, f.cell.overrides)
                         for f in list_cells(plan)
+                        if f.cell.ensemble is None
                     ],
                     args.cache,
                     args.cache_views,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,17 @@ class Predictions:
         labels: True classes, ``(N,)``.
         predicted: Predicted classes of one branch, ``(N,)``.
         domains: Domain of each sample.
+        ids: Id of each sample, ``''`` if it has none.
+        scores: Class probabilities of that branch, ``(N, K)``.
+        modalities: Branches of the model.
     """
 
     labels: NDArray[np.int_]
     predicted: NDArray[np.int_]
     domains: Sequence[str]
+    ids: Sequence[str] = ()
+    scores: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    modalities: Sequence[str] = ()
 
     def accuracy_by(self, keys: Sequence[Any]) -> dict[Any, float]:
         """Return the accuracy of each group.
@@ -108,7 +114,7 @@ def read_predictions(path: str | Path, branch: str = '') -> Predictions:
         samples = read_inert(path, _ALLOWED)
         known = list(samples[0].get('modality_scores', {}))
         if not branch or branch in known:
-            return _predictions(samples, branch)
+            return _predictions(samples, branch, known)
     except RefusedGlobalError as error:
         raise ValueError(
             f'{path} is refused, {error}, which no dump of test.py does: it '
@@ -125,8 +131,12 @@ def read_predictions(path: str | Path, branch: str = '') -> Predictions:
     )
 
 
-def _predictions(samples: Sequence[Any], branch: str) -> Predictions:
-    labels, predicted, domains = [], [], []
+def _predictions(
+    samples: Sequence[Any], branch: str, modalities: Sequence[str]
+) -> Predictions:
+    labels, rows = [], []
+    domains: list[str] = []
+    ids: list[str] = []
     size = 0
     for number, sample in enumerate(samples):
         scores = _numbers(
@@ -142,12 +152,17 @@ def _predictions(samples: Sequence[Any], branch: str) -> Predictions:
                 f'sample {number} has label {label} and scores {scores}'
             )
         labels.append(int(label))
-        predicted.append(int(np.argmax(scores)))
-        domain = sample.get('domain', '')
-        if not isinstance(domain, str):
-            raise TypeError(f'sample {number} has domain {domain!r:.200}')
-        domains.append(domain)
-    return Predictions(np.array(labels), np.array(predicted), domains)
+        rows.append(scores)
+        for key, texts in (('domain', domains), ('sample_id', ids)):
+            text = sample.get(key, '')
+            if not isinstance(text, str):
+                raise TypeError(f'sample {number} has {key} {text!r:.200}')
+            texts.append(text)
+    table = np.array(rows, dtype=np.float64)
+    predicted = table.argmax(1)
+    return Predictions(
+        np.array(labels), predicted, domains, ids, table, tuple(modalities)
+    )
 
 
 def _numbers(value: Any) -> list[float]:

@@ -130,6 +130,30 @@ def test_classes_of_another_checkpoint_are_refused(run, cells):
     assert '--checkpoint must be of the run' in shown.err
 
 
+def test_an_ensemble_of_two_dumps(run, tmp_path):
+    dumps = []
+    for name, scores in (('video', [0.7, 0.2]), ('audio', [0.4, 0.9])):
+        samples = [
+            {'pred_score': torch.tensor([p, 1 - p]), 'sample_id': f'h/{i}',
+             'gt_label': torch.tensor([0]), 'domain': 'human',
+             'modality_scores': {name: torch.tensor([p, 1 - p])}}
+            for i, p in enumerate([*scores, 0.0][: 2 + (name == 'video')])
+        ]  # fmt: skip
+        dumps.append(tmp_path / f'{name}.pkl')
+        dumps[-1].write_bytes(pickle.dumps(samples))
+    code, shown = run('../ensemble.py', *dumps)
+    assert code == 0
+    text = ' '.join(shown.out.split())
+    assert 'weight 0.50, 2 samples; 1 that others lack are LEFT OUT' in text
+    assert 'acc/top1 │ 100.00' in text
+    assert 'acc/top1_video │ 50.00' in text
+    code, shown = run('../ensemble.py', *dumps, '--weights', '1')
+    assert code == 2
+    assert 'one per file, got 1 for 2' in shown.err
+    code, shown = run('../ensemble.py', *dumps, '--validation', *dumps)
+    assert 'weight 0.50' in shown.out
+
+
 def test_a_damaged_table_is_named(run, cells):
     (cells[0] / 'task_gradients.csv').write_text('iteration,a\n1\n')
     code, shown = run('compare_curves.py', cells[0])

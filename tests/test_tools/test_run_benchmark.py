@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.apis.benchmark.toy import PLAN as TOY
 from tests.apis.benchmark.toy import make_toy
@@ -197,3 +199,56 @@ def test_a_device_without_a_name_is_refused(tool, capsys):
     with pytest.raises(SystemExit):
         tool.parse_args(['plan.yml', '--devices', '0,,1'])
     assert 'must be GPUs such as 0,1,3' in capsys.readouterr().err
+
+
+ROWS = """
+title: Rows made of other rows
+corpus: mini-HAC
+synthetic: true
+methods:
+  UME: {{ensemble: {{members: [V, A], weights: validation}}}}
+  UMT:
+    config: {configs}/balance/umt_mini-hac.py
+    averaged: {{ema: {{momentum: 0.5}}}}
+    overrides:
+      model.methods.0.checkpoints.video: '{{best:V}}'
+      model.methods.0.checkpoints.audio: '{{best:A}}'
+  V:
+    config: {configs}/base/erm_mini-hac.py
+    overrides: {{protocol.modalities: [video]}}
+  A:
+    config: {configs}/base/erm_mini-hac.py
+    overrides: {{protocol.modalities: [audio]}}
+targets: {{H: human}}
+"""
+
+
+@pytest.mark.slow
+def test_an_ensemble_and_a_student_of_two_cells(mini_hac, tmp_path):
+    plan, work = tmp_path / 'rows.yml', tmp_path / 'runs'
+    plan.write_text(ROWS.format(configs=ROOT / 'configs'))
+    words = [plan, '--work-dir', work, '--cfg-options', *options(mini_hac)]
+    done = run(*words, '--jobs', 2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with open(work / 'report.csv', newline='') as file:
+        found = {row['method']: row for row in csv.DictReader(file)}
+    assert found['UMT']['averaged'] == 'EMA, momentum 0.5'
+    for side in ('val', 'test'):
+        for name, modality in (('V', 'video'), ('A', 'audio')):
+            alone = found[name][f'{side}/acc/top1']
+            assert found['UME'][f'{side}/acc/top1_{modality}'] == alone
+    # A member's predictions on source validation are what selected it.
+    for name in ('V', 'A'):
+        folder = work / name / 'H/seed-0'
+        metrics = [
+            json.loads((folder / f'{stage}.json').read_text())['metrics']
+            for stage in ('train', 'source')
+        ]
+        assert metrics[0]['acc/top1'] == metrics[1]['acc/top1']
+    # What is tested is the average, which the student is beside.
+    (best,) = (work / 'UMT/H/seed-0').glob('best_*.pth')
+    checkpoint = torch.load(best, weights_only=True)
+    average, both = checkpoint['state_dict'], checkpoint['ema_state_dict']
+    name = 'cls_head.output.weight'
+    assert not torch.equal(average[name], both[f'module.{name}'])
+    assert not [key for key in average if key.startswith('methods')]

@@ -192,6 +192,27 @@ def test_without_a_protocol_a_dumped_config_is_the_users(tmp_path):
     assert resolve_protocol(config) is config
 
 
+@pytest.mark.parametrize('target', ['human', 'cartoon'])
+def test_the_sources_can_be_tested(target):
+    """On what validation measures, whatever the target."""
+    plain = load(target=target)
+    config = load(target=target, measure='source')
+    assert config.test_dataloader == plain.val_dataloader
+    assert config.test_evaluator == plain.val_evaluator
+    assert config.train_dataloader == plain.train_dataloader
+    assert resolve_protocol(config).test_dataloader == plain.val_dataloader
+    dump = {'type': 'DumpResults', 'out_file_path': 'a.pkl'}
+    dumping = Config({**plain.to_dict()})
+    dumping.test_evaluator = [plain.test_evaluator, dump]
+    dumping.protocol.update(measure='source', written=None)
+    found = resolve_protocol(dumping).test_evaluator
+    assert found == [plain.val_evaluator, dump]
+    with pytest.raises(ValueError, match='without val_dataloader'):
+        resolve_protocol(Config({**plain, 'val_dataloader': None,
+                                 'protocol': config.protocol | {
+                                     'written': None}}))  # fmt: skip
+
+
 def test_stand_ins_damage_and_measures_are_of_the_same_config():
     config = load(
         missing=['audio'],

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from mmgmp.apis.benchmark.options import Overrides
-from mmgmp.apis.benchmark.plan import Plan
+from mmgmp.apis.benchmark.plan import Method, Plan
+from mmgmp.apis.benchmark.rows import Ensemble, needed_rows
 from mmgmp.apis.benchmark.search import Study, select_trial
 from mmgmp.utils.file_names import check_length, slug
 
 TRAIN = 'train'
 TEST = 'test'
+#: Of a member of an ensemble: its predictions on source validation.
+SOURCE = 'source'
 #: Source-validation accuracy of a trained cell, None before that.
 Validation = Callable[['Cell'], 'float | None']
 #: Method, modality set and target.
@@ -32,12 +35,16 @@ class Cell:
         modalities: Name of the modality set, ``''`` if there is one only.
         target: Name of the unseen domain.
         seed: Training seed.
-        config: Training config.
+        config: Training config; an empty path of an ensemble.
         overrides: Config keys that differ from the file.
-        stages: ``'train'``, ``'test'`` and further evaluations, in order.
+        stages: ``'train'``, ``'test'`` and further evaluations, in order;
+            ``'source'`` and ``'test'`` of an ensemble.
         label: Tells apart cells that differ in their settings.
         settings: Values of the swept or searched parameters.
         role: ``'run'``, ``'sweep'``, ``'trial'``, ``'winner'``, ``'rerun'``.
+        needs: Cells that must be done before this one starts.
+        ensemble: How the predictions of ``needs`` are combined; None is a
+            training.
     """
 
     method: str
@@ -50,6 +57,8 @@ class Cell:
     label: str = ''
     settings: Mapping[str, Any] = field(default_factory=dict)
     role: str = 'run'
+    needs: tuple[Cell, ...] = ()
+    ensemble: Ensemble | None = None
 
     @property
     def group(self) -> Group:
@@ -91,7 +100,7 @@ def plan_cells(plan: Plan, validation: Validation) -> list[Cell]:
         place = f'{plan.path}: settings of methods.{cell.method}'
         check_length(place, slug(cell.label))
         # Unlike the method of a path, it bears names that are too long.
-        if not os.path.isfile(cell.config):
+        if cell.ensemble is None and not os.path.isfile(cell.config):
             raise FileNotFoundError(
                 f'methods.{cell.method} names {cell.config}, which is not '
                 f'there; paths are relative to the plan {plan.path}, and '
@@ -159,18 +168,55 @@ def _cell(
 ) -> Cell:
     name, modalities, target = group
     method, settings = plan.methods[name], settings or {}
+    return Cell(
+        *group,
+        seed,
+        _config(plan, method),
+        _overrides(plan, group, settings),
+        _stages(plan, name, role),
+        label,
+        settings,
+        role,
+        tuple(
+            _cell(plan, (row, modalities, target), seed)
+            for row in needed_rows(method)
+        ),
+        method.ensemble,
+    )
+
+
+def _config(plan: Plan, method: Method) -> Path:
     path = method.config
+    if not path:
+        return Path()
     for key, value in plan.names.items():
         path = path.replace(f'{{{key}}}', value)
-    # The narrower comes later, but for what a plan says of all its cells.
-    overrides = {
+    return (plan.path.parent / path).resolve()
+
+
+def _overrides(
+    plan: Plan, group: Group, settings: Mapping[str, Any]
+) -> Overrides:
+    """The narrower comes later, but for what a plan says of all its cells."""
+    name, modalities, target = group
+    method = plan.methods[name]
+    average = method.averaged
+    return {
+        **(average.overrides(plan.averaging) if average else {}),
         **method.overrides,
         **plan.modalities[modalities],
         **plan.targets[target],
         **plan.overrides,
         **{plan.config_key(key): value for key, value in settings.items()},
     }
-    is_tested = role != 'trial' or (plan.search and plan.search.oracle)
-    stages = (TRAIN, TEST, *plan.evaluations) if is_tested else (TRAIN,)
-    config = (plan.path.parent / path).resolve()
-    return Cell(*group, seed, config, overrides, stages, label, settings, role)
+
+
+def _stages(plan: Plan, method: str, role: str) -> tuple[str, ...]:
+    if plan.methods[method].ensemble is not None:
+        return (SOURCE, TEST)
+    if role == 'trial' and not (plan.search and plan.search.oracle):
+        return (TRAIN,)
+    ensembles = [m.ensemble for m in plan.methods.values() if m.ensemble]
+    is_member = any(method in ensemble.members for ensemble in ensembles)
+    source = [SOURCE] if is_member and role == 'run' else []
+    return (TRAIN, TEST, *source, *plan.evaluations)

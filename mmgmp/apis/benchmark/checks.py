@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmgmp.apis.benchmark.averaging import PLACE, check_single_average
 from mmgmp.apis.benchmark.cell_state import CellFiles, State
-from mmgmp.apis.benchmark.cells import TEST, TRAIN
+from mmgmp.apis.benchmark.cells import SOURCE, TEST, TRAIN
+from mmgmp.apis.benchmark.options import flatten
 from mmgmp.apis.benchmark.plan import Plan
 
 
@@ -41,12 +43,20 @@ def check_cells(plan: Plan, cells: Sequence[CellFiles], resume: bool) -> None:
 def check_configs(cells: Iterable[CellFiles]) -> None:
     """Refuse a domain, modality or varied parameter that a config lacks."""
     groups: dict[tuple[object, ...], CellFiles] = {}
-    for files in cells:
+    for files in _trained(cells):
         groups.setdefault((files.cell.group, *files.cell.settings), files)
     for files in groups.values():
-        for stage in (TRAIN, *files.plan.evaluations):
+        source = [SOURCE] if SOURCE in files.cell.stages else []
+        for stage in (TRAIN, *source, *files.plan.evaluations):
             _check_protocol(files, stage)
         _check_parameters(files)
+        _check_average(files)
+        # Paths of checkpoints go through the command line of a script.
+        flatten({'work_dir': [str(need.folder) for need in files.needs()]})
+
+
+def _trained(cells: Iterable[CellFiles]) -> Iterator[CellFiles]:
+    yield from (files for files in cells if files.cell.ensemble is None)
 
 
 def _check_protocol(files: CellFiles, stage: str) -> None:
@@ -70,6 +80,13 @@ def _check_parameters(files: CellFiles) -> None:
                 f'{cell.config.name} knows, got {key!r}; correct it in '
                 'parameters'
             )
+
+
+def _check_average(files: CellFiles) -> None:
+    method = files.plan.methods[files.cell.method]
+    if method.averaged is not None:
+        own = [k for k in files.cell.overrides if k.startswith(f'{PLACE}.')]
+        check_single_average(files.cell.method, files.config(leave_out=own))
 
 
 def _has_place(config: Any, key: str) -> bool:
@@ -98,7 +115,7 @@ def _missing_files(cells: Iterable[CellFiles]) -> list[str]:
     start from. Media are not: that is what ``tools/check_data.py`` is for.
     """
     needed: dict[str, str] = {}
-    for files in cells:
+    for files in _trained(cells):
         for path in _named_files(files.config().to_dict()):
             if '://' not in path and not Path(path).exists():
                 needed.setdefault(path, files.cell.name)

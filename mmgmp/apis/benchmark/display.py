@@ -97,7 +97,7 @@ def print_failures(cells: Iterable[CellFiles], console: Console) -> int:
     if failed:
         say(console, f'{len(failed)} cells FAILED:', 'bold red')
     for files in failed:
-        stage, code, words = files.failure()
-        where = f'  {files.cell.name}, {stage}: {code}\n    {words}\n'
-        say(console, f'{where}    log: {files.log(stage)}')
+        what, words, log = files.failure()
+        where = f'  {files.cell.name}, {what}\n    {words}\n'
+        say(console, f'{where}    log: {log}')
     return len(failed)

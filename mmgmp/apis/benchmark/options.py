@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from mmengine.config import DictAction
 
 Overrides = dict[str, Any]
+#: Stands for the tested checkpoint of another row of a plan.
+BEST = re.compile(r'\{best:([^{}]*)\}')
 
 
 def flatten(value: Mapping[str, Any], prefix: str = '') -> Overrides:
@@ -49,6 +52,8 @@ def _spell(value: Any) -> str:
 
 def _as_read(key: str, value: Any) -> Any:
     """Return the value as the command line gives it, if that is the same."""
+    if isinstance(value, str) and BEST.fullmatch(value):
+        return value  # a path takes its place
     wanted = list(value) if isinstance(value, tuple) else value
     found = None
     if _is_plain(value):

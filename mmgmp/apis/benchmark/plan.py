@@ -8,8 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from mmgmp.apis.benchmark import plan_values as values
+from mmgmp.apis.benchmark.averaging import (
+    Averaged,
+    read_averaged,
+    read_averaging,
+)
 from mmgmp.apis.benchmark.options import Overrides, flatten
 from mmgmp.apis.benchmark.plan_file import read_plan_file
+from mmgmp.apis.benchmark.rows import Ensemble, check_rows, read_ensemble
 from mmgmp.utils.checks import check_choice
 from mmgmp.utils.file_names import check_name, slug
 from mmgmp.utils.typed_values import (
@@ -27,7 +33,8 @@ from mmgmp.utils.typed_values import (
 )
 
 # Stages and files that the runner itself names in the folder of a cell.
-_RESERVED = ('cell', 'failure', 'test', 'train', 'val')
+_RESERVED = ('cell', 'failure', 'source', 'test', 'train', 'val')
+_NO_TRAINING = ('overrides', 'space', 'sweep', 'averaged')
 
 
 def _config(place: str, value: Any) -> str:
@@ -49,16 +56,19 @@ class Method:
 
     Args:
         config: Path of the training config, relative to the plan, with the
-            placeholders of the plan's ``names``.
-        overrides: Config keys that it sets.
+            placeholders of the plan's ``names``; ``''`` of an ensemble.
+        overrides: Config keys that it sets; ``{best:ROW}`` stands for the
+            tested checkpoint of another row.
         space: Search range by parameter: ``[low, high]`` or
             ``{'choices': [...]}``.
         sweep: Grids of parameter values, each trained in full.
         compare_to: Methods that this one is compared with; None takes those
             of the plan.
+        averaged: Which average of its weights is tested, None for none.
+        ensemble: The rows that it is a mean of; it trains nothing then.
     """
 
-    config: str = field(metadata=key(_config))
+    config: str = field(metadata=key(_config, ''))
     overrides: Overrides = field(metadata=key(_overrides, {}))
     space: Mapping[str, Any] = field(metadata=key(values.space, {}))
     sweep: tuple[Mapping[str, list[Any]], ...] = field(
@@ -66,6 +76,12 @@ class Method:
     )
     compare_to: tuple[str, ...] | None = field(
         metadata=key(optional(texts), None)
+    )
+    averaged: Averaged | None = field(
+        metadata=key(optional(read_averaged), None)
+    )
+    ensemble: Ensemble | None = field(
+        metadata=key(optional(read_ensemble), None)
     )
 
 
@@ -103,8 +119,20 @@ def _methods(place: str, value: Any) -> dict[str, Method]:
         rule = 'not be named as the report is'
         demand(not is_report, place, rule, name, 'rename it')
         raw = item if isinstance(item, Mapping) else {'config': item}
-        methods[name] = read_as(Method)(f'{place}.{name}', raw)
+        methods[name] = _method(f'{place}.{name}', raw)
     return methods
+
+
+def _method(place: str, raw: Mapping[str, Any]) -> Method:
+    method: Method = read_as(Method)(place, raw)
+    is_named = bool(method.config) is (method.ensemble is None)
+    rule, advice = 'have a config or an ensemble', 'name one of both'
+    demand(is_named, place, rule, dict(raw), advice)
+    wrong = [name for name in _NO_TRAINING if getattr(method, name)]
+    rule = f'set no {wrong}, as an ensemble trains nothing'
+    is_met = method.ensemble is None or not wrong
+    demand(is_met, place, rule, dict(raw), 'set them in its members')
+    return method
 
 
 def _metrics(place: str, value: Any) -> dict[str, str]:
@@ -168,6 +196,7 @@ class Plan:
         modalities: Config keys that a modality set sets, by its name.
         seeds: Training seeds, the same for all methods.
         overrides: Config keys set in every cell.
+        averaging: Options of ``averaged`` rows by kind, of the corpus.
         parameters: Config keys by the short names used in ``space`` and
             ``sweep``.
         search: Hyper-parameter search, or None.
@@ -196,6 +225,9 @@ class Plan:
     )
     seeds: tuple[int, ...] = field(metadata=key(values.seeds, [0]))
     overrides: Overrides = field(metadata=key(_overrides, {}))
+    averaging: Mapping[str, Mapping[str, Any]] = field(
+        metadata=key(read_averaging, {})
+    )
     parameters: Mapping[str, str] = field(metadata=key(values.words, {}))
     search: Search | None = field(
         metadata=key(optional(read_as(Search)), None)
@@ -265,6 +297,7 @@ def load_plan(
 
 
 def _check_methods(plan: Plan) -> None:
+    check_rows(plan.methods, plan.search is not None)
     for name in plan.compare_to:
         check_choice('compare_to', name, list(plan.methods))
     for row, method in plan.methods.items():

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from mmgmp.apis.benchmark.cell_state import read_json, write_json
+from mmgmp.apis.benchmark.cell_folder import read_json, write_json
 
 _JOB_FILE = 'job.json'
 _DAY = 24 * 60

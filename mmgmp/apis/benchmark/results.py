@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -25,8 +25,10 @@ def collect_results(plan: Plan, cells: Iterable[CellFiles]) -> Results:
     numbers: list[tuple[int, str, float]] = []
     facts: dict[int, Mapping[str, Any]] = {}
     histories: dict[int, History] = {}
+    remarks: list[str] = []
     for number, files in enumerate(cells):
         rows.append(_row(files))
+        remarks += _left_out(files)
         measured = files.metrics()
         trained = files.read(TRAIN)
         if trained is not None:
@@ -48,7 +50,22 @@ def collect_results(plan: Plan, cells: Iterable[CellFiles]) -> Results:
         ),
         facts,
         histories,
+        remarks,
     )
+
+
+def _left_out(files: CellFiles) -> Iterator[str]:
+    """Say where the members of an ensemble have different samples."""
+    stages = files.cell.stages if files.cell.ensemble else ()
+    for stage in stages:
+        found = files.read(stage) or {}
+        counts = {k: n for k, n in found.get('left_out', {}).items() if n}
+        if counts:
+            texts = ', '.join(f'{n} of {name}' for name, n in counts.items())
+            yield (
+                f'{files.cell.name}, {stage}: the {found["samples"]} samples '
+                f'that all members have count, NOT {texts}.'
+            )
 
 
 def _row(files: CellFiles) -> dict[str, Any]:
@@ -62,6 +79,7 @@ def _row(files: CellFiles) -> dict[str, Any]:
         'settings': _text(cell.settings),
         'state': state.value,
         'config': cell.config.name,
+        'averaged': files.average(),
         'failure': _failure(files) if state is State.FAILED else '',
     }
 
@@ -72,6 +90,6 @@ def _text(settings: Mapping[str, Any]) -> str:
 
 def _failure(files: CellFiles) -> str:
     """Say where a cell failed, with which settings, and its last words."""
-    stage, code, words = files.failure()
+    failure = files.failure()
     settings = _text(files.cell.overrides) or 'those of the config'
-    return f'{stage} ended with {code}: {words} (settings: {settings})'
+    return f'{failure.what}: {failure.words} (settings: {settings})'

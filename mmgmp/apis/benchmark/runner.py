@@ -13,6 +13,7 @@ from typing import IO, Any, NamedTuple
 from mmgmp.apis.benchmark.cell_state import CellFiles, State
 from mmgmp.apis.benchmark.cells import TRAIN, plan_cells
 from mmgmp.apis.benchmark.checks import check_cells
+from mmgmp.apis.benchmark.ensembles import run_ensemble
 from mmgmp.apis.benchmark.jobs import (
     Job,
     finish_stage,
@@ -86,7 +87,8 @@ class BenchmarkRunner:
         check_cells(plan, cells, resume)
         for files in cells:
             # It was damaged; what was trained says that it is of this plan.
-            if files.next_stage() != TRAIN and files.read('cell') is None:
+            has_begun = files.next_stage() != files.cell.stages[0]
+            if has_begun and files.read('cell') is None:
                 files.write_cell()
             if retry_failed:
                 files.stage_file('failure').unlink(missing_ok=True)
@@ -134,6 +136,7 @@ class BenchmarkRunner:
             if not free:
                 break
             is_open = files.state() in (State.PENDING, State.INTERRUPTED)
+            is_open = is_open and files.is_ready()
             if is_open and files.cell.name not in self.jobs:
                 free = free[self._try(files, free[0]) :]
         return bool(self.busy)
@@ -149,6 +152,10 @@ class BenchmarkRunner:
         has_failed = files.read('failure') is not None
         stage = None if has_failed else self._advance(files)
         if stage is None:
+            claim.close()
+            return False
+        if files.cell.ensemble is not None:
+            self._combine(files)
             claim.close()
             return False
         environment = self.slots[slot]
@@ -173,6 +180,22 @@ class BenchmarkRunner:
         files.forget_tests()
         return stage
 
+    def _combine(self, files: CellFiles) -> None:
+        """Work on an ensemble, which takes no process."""
+        files.write_cell()
+        name, stages = files.cell.name, files.cell.stages
+        if all(self._combine_stage(files, stage) for stage in stages):
+            self.report(Event(name, 'done', stages[-1]))
+
+    def _combine_stage(self, files: CellFiles, stage: str) -> bool:
+        try:
+            files.write_stage(stage, run_ensemble(files, stage))
+        except (OSError, ValueError) as error:
+            files.log(stage).write_text(f'{error}\n', encoding='utf-8')
+            self._fail(files, stage, 'an error')
+            return False
+        return True
+
     def _finish(self, files: CellFiles, stage: str) -> bool:
         return finish_stage(files, stage, self.launch.cluster is None)
 
@@ -186,17 +209,19 @@ class BenchmarkRunner:
             if code == 0 and not self._finish(files, stage):
                 code = 'ended without a complete result'
             if code != 0:
-                files.write_failure(stage, code)
-                self._note_failure(f'{code}: {files.last_words(stage)}')
-                self.report(Event(name, 'failed', str(files.log(stage))))
+                self._fail(files, stage, code)
             elif files.next_stage() is None:
                 tidy(files)
                 self.report(Event(name, 'done', stage))
             job.claim.close()
         return bool(ended)
 
-    def _note_failure(self, words: str) -> None:
+    def _fail(self, files: CellFiles, stage: str, code: int | str) -> None:
         """Stop at the second failure of a kind: a third teaches nothing."""
+        files.write_failure(stage, code)
+        log = str(files.log(stage))
+        self.report(Event(files.cell.name, 'failed', log))
+        words = f'{code}: {files.last_words(stage)}'
         kind = re.sub(r'\d+', '0', words.replace(str(self.plan.work_dir), ''))
         if kind in self._failures and not self.keep_going:
             self.same_failure = words

@@ -62,6 +62,7 @@ def _to_json(results: Results, found: Sequence[Table]) -> str:
         'synthetic': plan.synthetic,
         'seeds': plan.seeds,
         'checkpoint': plan.checkpoint,
+        'averaged': results.averaged,
         'notes': list(texts.notes(results)),
         'conditions': conditions(results),
         'tables': [
@@ -138,21 +139,26 @@ def _context(results: Results, found: Sequence[Table]) -> dict[str, Any]:
 
 def _mean_grid(table: Table) -> list[list[str]]:
     """Means, then the published numbers of the columns that have some."""
-    cells = {key: _mean_text(row) for key, row in table.means.iterrows()}
+    shown = {m: texts.shown_name(table.results, m) for m in table.methods}
+    cells = {
+        (shown[method], column): _mean_text(row)
+        for (method, column), row in table.means.iterrows()
+    }
     cells |= {
-        (method, f'{column}, published'): _published_text(value)
+        (shown[method], f'{column}, published'): _published_text(value)
         for (method, column), value in table.published.items()
     }
     found = {column for _, column in cells}
     columns = [f'{column}, published' for column in table.columns]
     columns = [*table.columns, *(c for c in columns if c in found)]
-    return _grid('method', cells, table.methods, columns)
+    return _grid('method', cells, shown.values(), columns)
 
 
 def _difference_grids(table: Table) -> Iterator[list[list[str]]]:
     """One grid, or none without pairs."""
+    shown = {m: texts.shown_name(table.results, m) for m in table.methods}
     cells = {
-        (f'{a} - {b}', column): _difference_text(row)
+        (f'{shown[a]} - {shown[b]}', column): _difference_text(row)
         for (a, b, column), row in table.differences.iterrows()
     }
     if cells:

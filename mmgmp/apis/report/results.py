@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +28,14 @@ class Results:
         plan: The plan.
         cells: One row per cell that can be named by now: ``method``,
             ``modalities``, ``target``, ``seed``, ``role``, ``settings``,
-            ``state``, ``config`` and ``failure`` (``''`` if there is none).
+            ``state``, ``config``, ``averaged`` (which average of the weights
+            is tested) and ``failure``; ``''`` if there is none.
         numbers: Long form, one row per number: the number of the ``cell``,
             ``metric`` (``<evaluation>/<metric>``, or the name of a
             discrepancy ratio) and ``value`` (accuracies in [0, 1]).
         facts: Date, clips, machine and software of each trained cell.
         histories: Ratios step by step of the runs with the first seed.
+        remarks: What else must be said of single cells.
     """
 
     plan: Plan
@@ -43,6 +45,7 @@ class Results:
     histories: Mapping[int, Mapping[str, NDArray[np.float64]]] = field(
         default_factory=dict
     )
+    remarks: Sequence[str] = ()
 
     @property
     def num_done(self) -> int:
@@ -54,6 +57,15 @@ class Results:
         """Name of the corpus, which says whether it is rendered."""
         kind = ' (SYNTHETIC)' if self.plan.synthetic else ''
         return self.plan.corpus + kind
+
+    @property
+    def averaged(self) -> dict[str, str]:
+        """Which averages of the weights are tested, by averaged method."""
+        found = self.cells[self.cells['averaged'] != '']
+        return {
+            str(name): '; '.join(dict.fromkeys(group))
+            for name, group in found.groupby('method', sort=False)['averaged']
+        }
 
     def long(self) -> pd.DataFrame:
         """Return the numbers with what is known of their cells."""

@@ -33,6 +33,8 @@ RATIOS = (
     'batches of the last epoch; 1 is balance. Mean ± sample standard '
     'deviation over targets and seeds.'
 )
+#: Stands behind the name of a method whose averaged weights are tested.
+AVERAGED = '†'
 #: A note with one of these is a warning.
 LOUD = ('SYNTHETIC', 'NOT', 'FAILED')
 
@@ -43,6 +45,11 @@ def headline(results: Results) -> str:
         f'{results.plan.title}: {results.corpus}, {results.num_done} of '
         f'{len(results.cells)} cells done'
     )
+
+
+def shown_name(results: Results, method: str) -> str:
+    """Return the name of a method, marked if it is averaged."""
+    return f'{method} {AVERAGED}' if method in results.averaged else method
 
 
 def notes(results: Results) -> Iterator[str]:
@@ -59,6 +66,19 @@ def notes(results: Results) -> Iterator[str]:
             'The chosen trials have different seeds and are left out of the '
             'pairs where no other method shares theirs.'
         )
+    if averaged := results.averaged:
+        rows = '; '.join(f'{name} ({how})' for name, how in averaged.items())
+        yield (
+            f'{AVERAGED} Averaged weights are validated and tested: {rows}. '
+            'Averaging alone gains accuracy; compare with averaged rows.'
+        )
+    for name, method in plan.methods.items():
+        if (spec := method.ensemble) is not None:
+            how = f'the mean {spec.space} of {" and ".join(spec.members)}'
+            chosen = spec.weights == 'validation'
+            weights = ', weights chosen on source validation' if chosen else ''
+            yield f'{name} trains nothing: {how}{weights}.'
+    yield from results.remarks
     yield from _gaps(results)
     if plan.published:
         yield f'Published: {describe_source(plan.published)}.'

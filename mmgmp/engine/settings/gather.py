@@ -59,6 +59,7 @@ def gather_facts(
         is_open_set=any(
             e.get('type') == 'OpenSetAccuracy' for e in evaluators
         ),
+        is_source=(config.get('protocol') or {}).get('measure') == 'source',
         topk=max(topk, default=1),
         missing_checkpoint=_missing_checkpoint(config.get('load_from')),
     )

@@ -101,7 +101,10 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
 
 
 def load_strictly(
-    backbone: nn.Module, weights: Mapping[str, Tensor], source: str
+    backbone: nn.Module,
+    weights: Mapping[str, Tensor],
+    source: str,
+    what: str = 'pretrained of ModalityEncoder',
 ) -> None:
     """Copy weights into a backbone; every name and shape must match.
 
@@ -111,6 +114,7 @@ def load_strictly(
         backbone: The backbone.
         weights: Tensors by the backbone's names.
         source: Where they are from, for the message.
+        what: The option that names them, for the message.
 
     Raises:
         ValueError: If names or shapes differ; the message lists them.
@@ -144,7 +148,7 @@ def load_strictly(
     )
     if found:
         raise ValueError(
-            'pretrained of ModalityEncoder must hold exactly the tensors of '
+            f'{what} must hold exactly the tensors of '
             f'{type(backbone).__name__}, got {source!r} with {found}. Correct '
             f'the prefix, or convert the file as {_GUIDE} says'
         )

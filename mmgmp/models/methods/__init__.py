@@ -4,6 +4,7 @@ from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.models.methods.protocols import (
     DomainLogits,
     FeedbackReceiver,
+    OwnTeachers,
     StatisticsMethod,
     TeachingMethod,
     Translator,
@@ -15,6 +16,7 @@ __all__ = [
     'BaseMethod',
     'DomainLogits',
     'FeedbackReceiver',
+    'OwnTeachers',
     'StatisticsMethod',
     'TeachingMethod',
     'Translator',

@@ -45,6 +45,8 @@ class BaseMethod(BaseModule):
     #: Whether the method brings its own loss of the fused classifier, so
     #: that the recognizer leaves its cross-entropy out.
     replaces_cls_loss = False
+    #: Whether the recognizer passes ``encoders``, the configs of its encoders.
+    needs_encoders = False
     #: What the forward plan must provide; see ``BaseForwardPlan.provides``.
     needs_plan: ClassVar[frozenset[str]] = frozenset()
     #: Whether samples may lack a modality: :meth:`losses` then reads

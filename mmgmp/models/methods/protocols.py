@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from collections.abc import Collection, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 from torch.nn import Parameter
@@ -28,6 +28,32 @@ class TeachingMethod(Protocol):
 
         Returns:
             Tensors by name; the student finds them in ``batch.teacher``.
+        """
+
+
+@runtime_checkable
+class OwnTeachers(Protocol):
+    """A method with encoders of its own that it learns from.
+
+    They never change, and are no part of the model's state.
+    """
+
+    def shared_stages(self, encoders: Mapping[str, Any]) -> Collection[str]:
+        """Return the modalities whose frozen stages are those of the model.
+
+        Args:
+            encoders: Encoders of the model by modality.
+        """
+
+    def ask(self, inputs: Mapping[str, Any]) -> Mapping[str, Tensor]:
+        """Return what the teachers say, without graph.
+
+        Args:
+            inputs: Inputs of the model; those of ``shared_stages`` have
+                passed the frozen stages.
+
+        Returns:
+            Tensors by name; the method finds them in ``batch.teacher``.
         """
 
 

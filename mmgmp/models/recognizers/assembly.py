@@ -83,7 +83,10 @@ def build_unimodal_heads(
 
 
 def build_methods(
-    configs: Sequence[Config], widths: Mapping[str, int], num_classes: int
+    configs: Sequence[Config],
+    widths: Mapping[str, int],
+    num_classes: int,
+    encoders: Config,
 ) -> ModuleList:
     """Build the MMDG methods.
 
@@ -91,11 +94,20 @@ def build_methods(
         configs: One config per method.
         widths: Feature width D_m by modality.
         num_classes: Number of classes K.
+        encoders: Encoder configs, for methods that build some, too.
     """
+    sizes = {'in_channels': widths, 'num_classes': num_classes}
     return ModuleList(
-        build(config, in_channels=widths, num_classes=num_classes)
+        build(config, **sizes, encoders=encoders)
+        if _needs_encoders(config['type'])
+        else build(config, **sizes)
         for config in configs
     )
+
+
+def _needs_encoders(kind: Any) -> bool:
+    method = MODELS.get(kind) if isinstance(kind, str) else kind
+    return bool(getattr(method, 'needs_encoders', False))
 
 
 def build_contributions(

@@ -13,6 +13,7 @@ from mmgmp.models.recognizers import batch_assembly
 from mmgmp.models.recognizers.method_terms import (
     add_method_terms,
     hand_on_feedback,
+    run_shared_stages,
     statistics,
     teach,
     unclipped_parameters,
@@ -212,6 +213,7 @@ class AudioVisualRecognizer(RecognizerParts):
             0-dim values.
         """
         check_partial(self, inputs)
+        inputs = run_shared_stages(self.encoders, self.methods, inputs)
         batch = self.forward_plan.run(self, inputs, data_samples)
         terms = self._head_terms(batch)
         add_method_terms(terms, self.methods, batch, self._teacher)

@@ -12,11 +12,12 @@ from torch.nn import Parameter
 from mmgmp.models.layers.full_precision import full_precision
 from mmgmp.models.methods import (
     FeedbackReceiver,
+    OwnTeachers,
     StatisticsMethod,
     TeachingMethod,
     WatchingMethod,
 )
-from mmgmp.structures import MultiModalBatch, Task, Teacher
+from mmgmp.structures import FrozenState, MultiModalBatch, Task, Teacher
 from mmgmp.structures.loss_report import loss_name
 
 Terms = dict[Task, dict[str, Tensor]]
@@ -42,6 +43,9 @@ def add_method_terms(
     """
     taught = _ask_teacher(methods, batch, teacher)
     for method, told in zip(methods, taught, strict=True):
+        if isinstance(method, OwnTeachers):
+            # In the precision of the student's encoders.
+            told = {**told, **method.ask(batch.inputs)}
         with full_precision(batch.logits):
             tagged = method.losses(replace(batch, teacher=told))
         for task, named in tagged.items():
@@ -61,6 +65,41 @@ def _ask_teacher(
         if teacher.is_ready:
             return teacher.teach(batch.inputs)
     return [{}] * len(methods)
+
+
+def run_shared_stages(
+    encoders: Mapping[str, Any],
+    methods: Iterable[Any],
+    inputs: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Run frozen stages once that a method's own teachers have, too.
+
+    Args:
+        encoders: Encoders of the model by modality.
+        methods: The MMDG methods of the model.
+        inputs: Inputs by modality, and masks.
+
+    Returns:
+        The inputs, some of them behind the frozen stages.
+    """
+    shared = [
+        set(method.shared_stages(encoders))
+        for method in methods
+        if isinstance(method, OwnTeachers)
+    ]
+    names = set.intersection(*shared) if shared else set()
+    return {
+        name: _run_frozen(encoders[name], value) if name in names else value
+        for name, value in inputs.items()
+    }
+
+
+def _run_frozen(encoder: Any, inputs: Any) -> Any:
+    # A batch in which no sample has the modality is empty.
+    if isinstance(inputs, FrozenState) or not inputs.numel():
+        return inputs
+    maps, clips = encoder.forward_frozen(inputs)
+    return FrozenState(maps if isinstance(maps, tuple) else (maps,), clips)
 
 
 def _add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -56,14 +57,19 @@ class RecognizerParts(BaseModel):
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(data_preprocessor, init_cfg)
+        encoders = order_modalities(encoders, modality_order)
+        # MMAction2 writes into the configs of SlowFast's pathways.
+        untouched = copy.deepcopy(encoders)
         self._build_heads(
-            order_modalities(encoders, modality_order),
+            encoders,
             fusion or dict(type='ConcatFusion'),
             cls_head,
             domain_head,
             unimodal_heads,
         )
-        self._build_training(feature_transforms, methods, contribution)
+        self._build_training(
+            feature_transforms, methods, contribution, untouched
+        )
         self.forward_plan = MODELS.build(
             dict(forward_plan or dict(type='SinglePassPlan'))
         )
@@ -108,6 +114,7 @@ class RecognizerParts(BaseModel):
         feature_transforms: Sequence[Config],
         methods: Sequence[Config],
         contribution: Config | str | None,
+        encoders: Config,
     ) -> None:
         """What acts on features and adds losses."""
         widths = self._widths()
@@ -115,7 +122,9 @@ class RecognizerParts(BaseModel):
             build(config, in_channels=widths) for config in feature_transforms
         )
         check_transforms(self.feature_transforms)
-        self.methods: Any = build_methods(methods, widths, self.num_classes)
+        self.methods: Any = build_methods(
+            methods, widths, self.num_classes, encoders
+        )
         self.contributions = build_contributions(contribution, self)
 
     def _widths(self) -> dict[str, int]:

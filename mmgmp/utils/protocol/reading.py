@@ -13,7 +13,9 @@ _KNOWN = (
 )  # fmt: skip
 #: Transform that damages a modality.
 DAMAGE = {'video': 'CorruptVideo', 'audio': 'CorruptAudio'}
-_MEASURES = ('misclassification', 'open_set', 'out_of_distribution')
+_MEASURES = (
+    'misclassification', 'open_set', 'out_of_distribution', 'source',
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Protocol:
         missing: Stand-in by absent modality, tests only.
         corruption: Kind of damage by modality, tests only.
         severity: Of the damage, 1 to 5.
-        measure: What a test reports, None for accuracy.
+        measure: What a test reports, None for accuracy on the target,
+            ``'source'`` for accuracy on what the training validates on.
         cache: Folder of a feature cache to read instead of files.
         views: Views of a sample to draw among in training; None draws new
             ones from the files, or among all that a cache has.

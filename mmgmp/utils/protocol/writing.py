@@ -71,12 +71,14 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
     )
     written: dict[str, Any] = values.get('written') or {}
     _check_written(protocol, written)
+    if protocol.measure == 'source' and not written.get('measure'):
+        _test_on_sources(config)
     for loader in _LOADERS:
         if config.get(loader) is not None:
             for part in find_datasets(config[loader]['dataset']):
                 part['pipeline'] = read_files(part.get('pipeline') or [])
             _write_data(config[loader]['dataset'], loader, protocol, written)
-    _write_model(model, protocol)
+    _write_model(model, protocol, written)
     settings = (config.get('default_hooks') or {}).get('settings')
     if values.get('allow_seen_target') is not None and settings:
         settings['allow_seen_target'] = values['allow_seen_target']
@@ -96,6 +98,31 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
         config['work_dir'] += f'/{protocol.name}'
     values['written'] = asdict(protocol)
     return config
+
+
+def _test_on_sources(config: Any) -> None:
+    """Test on the held-out clips of the sources, as validation does."""
+    for part in ('dataloader', 'evaluator'):
+        if config.get(f'val_{part}') is None:
+            raise ValueError(
+                "protocol.measure='source' needs source validation, got a "
+                f'config without val_{part}; add it'
+            )
+    config['test_dataloader'] = copy.deepcopy(config['val_dataloader'])
+    # What --dump of the stock script has added is no measure of its own.
+    dumps = [
+        evaluator
+        for evaluator in _listed(config.get('test_evaluator'))
+        if evaluator.get('type') == 'DumpResults'
+    ]
+    wanted = copy.deepcopy(config['val_evaluator'])
+    if dumps:
+        wanted = [*_listed(wanted), *dumps]
+    config['test_evaluator'] = wanted
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value or {}]
 
 
 def _use_cache(config: Any, protocol: Protocol) -> None:
@@ -161,7 +188,8 @@ def _write_data(
     dataset: Any, loader: str, protocol: Protocol, written: Mapping[str, Any]
 ) -> None:
     is_test = loader == 'test_dataloader'
-    side = 'target' if is_test else 'sources'
+    is_unseen = is_test and protocol.measure != 'source'
+    side = 'target' if is_unseen else 'sources'
     wanted = {'domains': getattr(protocol, side), 'modalities': protocol.loads}
     before = {'domains': written.get(side), 'modalities': written.get('loads')}
     for part in find_datasets(dataset, is_test and _is_concatenated(written)):
@@ -176,7 +204,9 @@ def _write_data(
             part[key] = list(value)
 
 
-def _write_model(model: Any, protocol: Protocol) -> None:
+def _write_model(
+    model: Any, protocol: Protocol, written: Mapping[str, Any]
+) -> None:
     model['encoders'] = {m: model['encoders'][m] for m in protocol.modalities}
     model['modality_order'] = list(protocol.modalities)
     preprocessor = model.get('data_preprocessor') or {}
@@ -199,12 +229,21 @@ def _write_model(model: Any, protocol: Protocol) -> None:
     }
     for key in _HEADS:
         _fill_in(model.get(key), counts, f'model.{key}')
+    for method in model.get('methods') or ():
+        # Those of another target, where it was written out before.
+        if method.get('sources') == written.get('sources', []):
+            method['sources'] = None
+    _fill_in(
+        model.get('methods'),
+        {'sources': list(protocol.sources)},
+        'model.methods',
+    )
     if protocol.missing:
         model['missing_modalities'] = dict(protocol.missing)
 
 
-def _fill_in(part: Any, counts: Mapping[str, int], where: str) -> None:
-    """Write numbers of classes and domains where None stands for them."""
+def _fill_in(part: Any, counts: Mapping[str, Any], where: str) -> None:
+    """Write what the protocol says where None stands for it."""
     if isinstance(part, list):
         for number, item in enumerate(part):
             _fill_in(item, counts, f'{where}.{number}')
@@ -246,7 +285,7 @@ def _measure(
     config: Any, protocol: Protocol, written: Mapping[str, Any]
 ) -> None:
     """Choose what a test reports, and on which data."""
-    if not protocol.measure or written.get('measure'):
+    if protocol.measure in (None, 'source') or written.get('measure'):
         return
     if protocol.measure == 'misclassification':
         own = config['test_evaluator']

@@ -57,6 +57,7 @@ RULES = (
     'checkpoint-classes',
     'checkpoint-modalities',
     'checkpoint-resume',
+    'checkpoint-source',
     'checkpoint-target',
     'checkpoint-weights',
     'classes',

@@ -114,7 +114,8 @@ def check_tested(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
     Yields:
         What is wrong.
     """
-    yield from check_target(trained, facts)
+    rule = _check_source if facts.is_source else check_target
+    yield from rule(trained, facts)
     if facts.test is None:
         return
     for data in facts.test.data:
@@ -154,6 +155,17 @@ def check_target(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
             'was among the source domains of this checkpoint '
             f'{list(trained.seen)}, so it is no unseen target; test another '
             'domain, or set default_hooks.settings.allow_seen_target=True',
+        )
+
+
+def _check_source(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
+    wrong = [d for d in facts.targets if d not in trained.sources]
+    if wrong:
+        yield Problem(
+            'checkpoint-source',
+            'protocol.measure=source must test source domains of the '
+            f'checkpoint, {list(trained.sources)}, got {list(facts.targets)}; '
+            'set the protocol.target that it was trained with',
         )
 
 

@@ -180,6 +180,7 @@ class RunFacts:
         foreign_domains: Test domains of a corpus that the model is not meant
             to know.
         is_open_set: Whether the target may have further classes.
+        is_source: Whether the test is on purpose one of the source domains.
         topk: Largest k of an accuracy.
         missing_checkpoint: Path of a checkpoint that does not exist.
     """
@@ -191,6 +192,7 @@ class RunFacts:
     schedule: ScheduleFacts = ScheduleFacts()
     foreign_domains: tuple[str, ...] = ()
     is_open_set: bool = False
+    is_source: bool = False
     topk: int = 1
     missing_checkpoint: str = ''
 

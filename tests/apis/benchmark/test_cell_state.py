@@ -13,7 +13,8 @@ from mmgmp.apis.benchmark import (
     collect_results,
     list_cells,
 )
-from mmgmp.apis.benchmark.cell_state import CellFiles, State, read_json
+from mmgmp.apis.benchmark.cell_folder import read_json
+from mmgmp.apis.benchmark.cell_state import CellFiles, State
 from mmgmp.apis.report.conditions import conditions
 from tests.fuzzing import fuzz
 

@@ -64,6 +64,10 @@ else:
     value = 0.5 + 0.25 * ('GMP' in str(folder)) + 0.01 * ('H' in str(folder))
     text = json.dumps({{'acc/top1': value, 'time': 1}})
     (run / f'{{run.name}}.json').write_text(text)
+    dump = options[options.index('--dump') + 1]
+    for path in template.glob('*.pkl'):
+        if path.stem in str(folder):
+            shutil.copy(path, dump)
 with open(template / 'calls', 'a') as calls:
     calls.write(f'{{time.time()}} end {{folder}}\\n')
 """

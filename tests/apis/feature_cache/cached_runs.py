@@ -21,6 +21,7 @@ METHODS = {
     'cmrf': 'mmdg/cmrf-gmp_mini-hac.py',
     'mbcd': 'mmdg/mbcd_mini-hac.py',
     'nel': 'mmdg/nel_mini-hac.py',
+    'umt': 'balance/umt_mini-hac.py',
 }
 FILES = {'train': ['train'], 'val': ['test'], 'test': ['train', 'test']}
 
@@ -85,6 +86,10 @@ def frozen_config(
     }
     if 'teacher' in config.default_hooks:
         options['default_hooks.teacher.begin_iter'] = 0
+    if method == 'umt':
+        teachers = dict.fromkeys(('video', 'audio'), options['load_from'])
+        options['model.methods.0.checkpoints'] = teachers
+        options['model.methods.0.allow_other_domains'] = True
     options |= {f'protocol.{key}': value for key, value in protocol.items()}
     config.merge_from_dict(options)
     return config

@@ -49,6 +49,13 @@ def test_a_source_is_no_target():
     assert rules(check_tested(TRAINED, foreign)) == []
 
 
+def test_sources_are_tested_on_purpose_if_they_are_the_checkpoints():
+    for domains, expected in (('ab', []), ('cb', ['checkpoint-source'])):
+        test = loader('test', data(domains, 'test'))
+        facts = replace(run(train=None, test=test), is_source=True)
+        assert rules(check_tested(TRAINED, facts)) == expected
+
+
 def test_weights_remember_where_they_started():
     started = replace(TRAINED, seen=('a', 'b', 'c'))
     assert rules(check_target(started, run())) == ['checkpoint-target']

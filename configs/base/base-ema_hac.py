@@ -1,0 +1,3 @@
+# Base whose exponentially averaged weights are validated and tested.
+_base_ = ['base_hac.py', '../_base_/averaging.py']
+default_hooks = dict(teacher=_base_.averaging.ema)
