@@ -65,8 +65,8 @@ def quiet_screen(logger: logging.Logger) -> None:
         >>> logger = logging.getLogger('doctest')
         >>> logger.addHandler(logging.StreamHandler())
         >>> quiet_screen(logger)
-        >>> logger.handlers[0].filter(logger.makeRecord(
-        ...     'doctest', logging.INFO, '', 0, 'Config:\\n', (), None))
+        >>> record = logging.makeLogRecord({'msg': OPENINGS[1]})
+        >>> logger.handlers[0].filter(record)
         False
     """
     for handler in logger.handlers:
