@@ -31,6 +31,7 @@ default_hooks = dict(
     settings=dict(type='SettingsCheckHook', allow_seen_target=False),
     task_gradient=dict(type='TaskGradientHook'),
     exact_resume=dict(type='ExactResumeHook'),
+    summary=dict(type='RunSummaryHook'),
 )
 
 env_cfg = dict(
@@ -38,7 +39,7 @@ env_cfg = dict(
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
     dist_cfg=dict(backend='nccl'),
 )
-log_processor = dict(type='LogProcessor', window_size=20, by_epoch=True)
+log_processor = dict(type='BriefLogProcessor', window_size=20, by_epoch=True)
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='ActionVisualizer', vis_backends=vis_backends)
 log_level = 'INFO'

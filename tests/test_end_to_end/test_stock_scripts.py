@@ -92,6 +92,26 @@ def test_train_logs_what_the_paper_plots(trained):
     assert list(work_dir.glob('best_acc_top1_epoch_1.pth'))
 
 
+def test_the_screen_says_what_is_trained_in_few_lines(trained):
+    work_dir, log = trained
+    before = log[: log.index('Epoch(train)')]
+    assert before.count('\n') <= 20, before
+    for words in (
+        'Training gmp_mini-hac',
+        'mini-HAC',
+        'trained on animal, cartoon; human is not seen',
+        'video: ResNet3dSlowFast',
+        'modulation: DecoupledModulation; projection: TaskProjection; Adam',
+        str(work_dir),
+    ):
+        assert words in before
+    for line in log.splitlines():
+        assert len(line) <= 120 or 'Epoch(train)' not in line
+    (file,) = work_dir.glob('*/*.log')
+    for words in ('System environment:', 'Config:', 'Hooks will be executed'):
+        assert words in file.read_text()
+
+
 def test_test_reports_every_branch_and_dumps(trained, mini_hac):
     work_dir, _ = trained
     log = run(

@@ -1,8 +1,9 @@
-"""The runners of the shipped configs."""
+"""The runners of the shipped configs, and what they print."""
 
 from __future__ import annotations
 
+from mmgmp.engine.runner.brief_log_processor import BriefLogProcessor
 from mmgmp.engine.runner.checked_runner import CheckedRunner
 from mmgmp.engine.runner.protocol_runner import ProtocolRunner
 
-__all__ = ['CheckedRunner', 'ProtocolRunner']
+__all__ = ['BriefLogProcessor', 'CheckedRunner', 'ProtocolRunner']

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import nn
 
 from mmgmp.registry import RUNNERS
+from mmgmp.utils.compat import quiet_screen
 
 
 @RUNNERS.register_module()
@@ -21,10 +23,24 @@ class CheckedRunner(Runner):
     ``'val'`` or ``'test'``. The stock scripts build it where the config says
     ``runner_type='CheckedRunner'``.
 
+    It also keeps off the screen what belongs into the log file only: the
+    environment, the config, the list of hooks.
+
     Example:
         >>> RUNNERS.get('CheckedRunner').__mro__[1].__name__
         'Runner'
     """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        """Build the logger, quiet on the screen and whole in its file.
+
+        Args:
+            *args: As in MMEngine.
+            **kwargs: As in MMEngine.
+        """
+        logger = super().build_logger(*args, **kwargs)
+        quiet_screen(logger)
+        return logger
 
     def train(self) -> nn.Module:
         """Train, as MMEngine does."""

@@ -12,9 +12,11 @@ from mmgmp.utils.compat.checkpoint_loader import (
     check_local_checkpoints,
     drop_config_text,
 )
+from mmgmp.utils.compat.config_text import format_configs_once
 from mmgmp.utils.compat.cpu_processes import allow_cpu_processes
 from mmgmp.utils.compat.drn import supply_drn
 from mmgmp.utils.compat.mmcv import require_mmcv
+from mmgmp.utils.compat.quiet_log import quiet_screen, quiet_warnings
 from mmgmp.utils.compat.safe_globals import allow_mmengine_checkpoints
 
 __all__ = [
@@ -23,6 +25,9 @@ __all__ = [
     'apply_compat',
     'check_local_checkpoints',
     'drop_config_text',
+    'format_configs_once',
+    'quiet_screen',
+    'quiet_warnings',
     'require_mmcv',
     'supply_drn',
 ]
@@ -40,7 +45,9 @@ def apply_compat() -> None:
     Example:
         >>> apply_compat()
     """
+    quiet_warnings()
     require_mmcv()
     supply_drn()
     allow_mmengine_checkpoints()
     allow_cpu_processes()
+    format_configs_once()
