@@ -87,10 +87,10 @@ LOOKS: Mapping[str, Look] = {
         noise=4.5, shake=0.005, hold=1,
     ),
     'animal': Look(
-        backgrounds=((124, 152, 104), (160, 162, 108), (148, 132, 94)),
-        bodies=((56, 42, 30), (70, 52, 26), (42, 48, 36)),
-        texture='stripes', strength=16, body_texture=10, shading=0.1,
-        softness=0.18, wobble=0.07, outline=0, blades=0.05,
+        backgrounds=((104, 130, 86), (134, 136, 90), (120, 104, 72)),
+        bodies=((44, 34, 24), (218, 190, 140), (226, 214, 186)),
+        texture='stripes', strength=12, body_texture=10, shading=0.1,
+        softness=0.18, wobble=0.07, outline=0, blades=0.04,
         size=(0.48, 0.62), noise=6.0, shake=0.008, hold=1,
     ),
     'cartoon': Look(
