@@ -10,7 +10,7 @@ CONSTRAINTS := constraints/tested.txt
 # Small tensors: more threads only compete with the other test process.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv test lint doctest wheel-check demo bench clean
+.PHONY: help venv test lint doctest wheel-check docs demo bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,6 +20,7 @@ help:
 	@echo 'make lint         ruff, codespell, mypy'
 	@echo 'make doctest      run the examples of the docstrings'
 	@echo 'make wheel-check  build sdist and wheel, use them elsewhere'
+	@echo 'make docs         build the site into build/site'
 	@echo 'make bench        measure the cost of a training step'
 
 $(STAMP): setup.py mmgmp/version.py $(CONSTRAINTS)
@@ -49,6 +50,15 @@ doctest: $(STAMP)
 
 wheel-check: $(STAMP)
 	$(BIN)/python .ci/check_wheel.py
+
+DOCS_STAMP := $(VENV)/.mmgmp-docs-installed
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install -c $(CONSTRAINTS) -e '.[lite,docs]'
+	@touch $@
+
+docs: $(DOCS_STAMP)
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/site
+	@echo 'build/site/docs/index.html'
 
 demo: $(STAMP)
 	$(BIN)/python demo/run_demo.py

@@ -13,7 +13,7 @@ from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
-MIM_FOLDERS = ('configs', 'tools')
+MIM_FOLDERS = ('configs', 'tools', 'data_prep', 'demo')
 MIM_FILES = ('model-index.yml', 'dataset-index.yml')
 
 
@@ -35,7 +35,7 @@ def read_readme() -> str:
 class BuildPyWithMim(build_py):
     """Put what ``mim`` looks for into ``mmgmp/.mim``.
 
-    That is configs, tools and the two indices. In an editable install each
+    That is configs, scripts and the two indices. In an editable install each
     config is one line that inherits from the file in the checkout, so that
     editing a config needs no second install.
     """
@@ -145,6 +145,7 @@ setup(
         ],
         # Independent implementations that tests compare with.
         'oracle': ['torchjd[cagrad,quadprog_projector]>=0.18'],
+        'docs': ['furo', 'myst-nb', 'sphinx>=8.2', 'sphinx-copybutton'],
         'dev': [
             'build',
             'codespell',

@@ -33,6 +33,27 @@ for config in configs:
     Config.fromfile(config)
 print(f'{len(names)} modules and {len(configs)} configs load from', home)
 """
+#: What README shows, from the wheel alone, as fast as it goes.
+WALK = (
+    'mini_hac/render data --train-per-class=1 --test-per-class=1 --size=16',
+    'hac/convert_annotations data/HAC_Splits data',
+    'check_config gmp_mini-hac --cfg-options {data}',
+    'train gmp_mini-hac --work-dir run --cfg-options '
+    'train_cfg.max_epochs=1 train_cfg.val_interval=1 {data}',
+    'test gmp_mini-hac {best} --dump test.pkl --cfg-options {data}',
+    'analysis/confusion test.pkl --out confusion',
+    'demo {best} data/human/videos/{clip}.mp4 --out-dir annotated',
+    'run_benchmark mini-hac_demo --dry-run',
+)
+DATA = ' '.join(
+    f'{part}_dataloader.{option}'
+    for part in ('train', 'val', 'test')
+    for option in (
+        'dataset.data_root=data',
+        'num_workers=0',
+        'persistent_workers=False',
+    )
+)
 
 
 def run(*command: str | Path, cwd: Path) -> str:
@@ -79,7 +100,7 @@ def check_wheel(wheel: Path) -> None:
         inside = set(archive.namelist())
     expected = tracked('mmgmp') | {
         f'mmgmp/.mim/{name}'
-        for name in tracked('configs', 'tools')
+        for name in tracked('configs', 'tools', 'data_prep', 'demo')
         | {'model-index.yml', 'dataset-index.yml'}
     }
     # Mim also looks configs up without their ending.
@@ -111,6 +132,20 @@ def use_wheel(wheel: Path, folder: Path) -> None:
     third_party = sysconfig.get_path('purelib')
     (site / 'third_party.pth').write_text(f'{third_party}\n')
     print(run(python, '-I', '-W', 'ignore', '-c', USE_IT, cwd=folder), end='')
+    walk(python, folder)
+
+
+def walk(python: Path, folder: Path) -> None:
+    """Render, train, test and look, as README does, without a clone."""
+    for line in WALK:
+        best = next(folder.glob('run/best_*.pth'), '')
+        clip = next(folder.glob('data/human/videos/*.mp4'), Path())
+        words = line.format(data=DATA, best=best, clip=clip.stem).split()
+        run(python, '-W', 'ignore', '-m', 'mmgmp', *words, cwd=folder)
+    pictures = [*folder.glob('annotated/*.mp4'), *folder.glob('confusion*')]
+    if len(pictures) < 2:
+        sys.exit(f'the walk must leave pictures, got {pictures}')
+    print(f'{len(WALK)} commands of the walk ran from the wheel')
 
 
 def main() -> None:

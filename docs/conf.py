@@ -40,20 +40,31 @@ exclude_patterns = ['docs/images/**', 'docs/conf.py']
 html_theme = 'furo'
 
 myst_heading_anchors = 3
-# The notebook trains; tests/test_docs runs it, a build of the site does not.
-nb_execution_mode = 'off'
+# The notebook renders, trains and tests: its outputs are those of this build.
+nb_execution_mode = 'force'
+nb_execution_timeout = 600
+nb_execution_raise_on_error = True
+nb_merge_streams = True
+
+# A class that a package offers again has two places; either will do.
+suppress_warnings = ['ref.python']
 
 apidoc_modules = [
     {
         'path': '../mmgmp',
         'destination': 'docs/api',
-        'separate_modules': True,
+        'separate_modules': False,
         'module_first': True,
         'max_depth': 2,
     }
 ]
 autodoc_typehints = 'signature'
 autodoc_member_order = 'bysource'
-autodoc_default_options = {'members': True, 'show-inheritance': True}
+autodoc_default_options = {
+    'members': True,
+    'show-inheritance': True,
+    # A class is documented where it is defined, not where it is offered.
+    'ignore-module-all': True,
+}
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True

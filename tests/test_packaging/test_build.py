@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILT_FROM = (
     'configs',
     'tools',
+    'data_prep',
+    'demo',
     'mmgmp',
     'setup.py',
     'pyproject.toml',
@@ -62,7 +64,7 @@ def test_every_module_is_built(built: Path) -> None:
     assert 'py.typed' in built_files
 
 
-@pytest.mark.parametrize('name', ['configs', 'tools'])
+@pytest.mark.parametrize('name', ['configs', 'tools', 'data_prep', 'demo'])
 def test_mim_folders_are_whole(built: Path, name: str) -> None:
     mim = built / 'mmgmp' / '.mim'
     found = relative_files(mim / name)
