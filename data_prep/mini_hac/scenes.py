@@ -82,7 +82,7 @@ LOOKS: Mapping[str, Look] = {
     'human': Look(
         backgrounds=((92, 74, 60), (112, 104, 96), (70, 82, 96)),
         bodies=((188, 163, 138), (171, 138, 112), (180, 180, 184)),
-        texture='clouds', strength=18, body_texture=0, shading=0.2,
+        texture='clouds', strength=15, body_texture=0, shading=0.2,
         softness=0.14, wobble=0.02, outline=0, blades=0, size=(0.5, 0.64),
         noise=4.5, shake=0.005, hold=1,
     ),
