@@ -46,7 +46,7 @@ SEEN = {
 }
 STYLES = {
     'human': 'muted, clouds, shaded',
-    'animal': 'dark on light, stripes, blades',
+    'animal': 'grass and earth, stripes, blades',
     'cartoon': 'bright, dots, outline',
 }
 SOUNDS = {
