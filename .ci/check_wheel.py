@@ -35,13 +35,14 @@ print(f'{len(names)} modules and {len(configs)} configs load from', home)
 """
 #: What README shows, from the wheel alone, as fast as it goes.
 WALK = (
-    'mini_hac/render data --train-per-class=1 --test-per-class=1 --size=16',
+    'mini_hac/render data --train-per-class=2 --test-per-class=1 --size=32',
     'hac/convert_annotations data/HAC_Splits data',
     'check_config gmp_mini-hac --cfg-options {data}',
     'train gmp_mini-hac --work-dir run --cfg-options '
     'train_cfg.max_epochs=1 train_cfg.val_interval=1 {data}',
     'test gmp_mini-hac {best} --dump test.pkl --cfg-options {data}',
-    'analysis/confusion test.pkl --out confusion',
+    'analysis/confusion test.pkl --corpus mini-HAC --seed 0 --synthetic '
+    '--out confusion',
     'demo {best} data/human/videos/{clip}.mp4 --out-dir annotated',
     'run_benchmark mini-hac_demo --dry-run',
 )
