@@ -25,6 +25,7 @@ LEVELS = {
     'visualization': 2,
     'testing': 3,
     'apis': 3,
+    '__main__': 3,
 }
 # Rooms that hold maths and typed data keep to these third-party packages.
 NARROW = {
