@@ -74,6 +74,7 @@ _ROOMS: dict[str, tuple[Registry, ...]] = {
     'mmgmp.models': (MODELS, TASK_UTILS),
     'mmgmp.engine': (
         HOOKS,
+        LOG_PROCESSORS,
         LOOPS,
         MODULATIONS,
         OPTIM_WRAPPERS,

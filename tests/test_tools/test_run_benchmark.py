@@ -148,7 +148,9 @@ def test_failures_are_listed_with_their_logs(
     assert tool.main([str(word) for word in words]) == 1
     shown = capsys.readouterr().out
     assert '2 cells FAILED' in shown
-    assert '  GMP/H/seed-0, train: 3\n    the toy is broken\n' in shown
+    assert (
+        '  GMP/H/seed-0, train ended with 3\n    the toy is broken\n' in shown
+    )
     assert f'log: {toy}/runs/GMP/H/seed-0/train.log' in shown
     assert 'Stopped, since two cells failed alike' in shown
     assert (toy / 'runs/report.html').is_file()
