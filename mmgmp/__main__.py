@@ -21,8 +21,6 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 FOLDERS = ('tools', 'data_prep', 'demo')
-#: Scripts for which a word may be the name of a config or plan.
-_TAKE_CONFIGS = FOLDERS[0]
 
 
 def root() -> Path:
@@ -123,7 +121,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         sys.stderr.write(f'mmgmp: {error}\n')
         return 2
-    if script.is_relative_to(folder / _TAKE_CONFIGS):
+    if script.is_relative_to(folder / 'tools'):  # these take configs
         words[1:] = [locate(folder, word) for word in words[1:]]
     command = [sys.executable, str(script), *words[1:]]
     return subprocess.run(command, check=False).returncode

@@ -104,6 +104,7 @@ class Outcome:
             state[index]['exp_avg'].abs().max().item()
             for index, name in enumerate(names)
             if name.startswith(f'encoders.{modality}.')
+            and index in state  # not those of frozen stages
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -83,21 +84,43 @@ def read_weights(checkpoint: str, prefix: str = '') -> dict[str, Tensor]:
             f'pretrained of ModalityEncoder: {error}; {_GUIDE} says where '
             'weights are from'
         ) from error
-    if isinstance(content, Mapping):
-        content = content.get('state_dict', content)
-    named = content if isinstance(content, Mapping) else {}
-    weights = {
-        name.removeprefix(prefix): value
-        for name, value in named.items()
-        if isinstance(value, Tensor) and name.startswith(prefix)
-    }
+    named = tensors_of(content)
+    weights = tensors_of(content, prefix)
     if not weights:
         raise ValueError(
             f'prefix of pretrained must start names of {checkpoint!r}, got '
             f'{prefix!r}; its names start with '
-            f'{sorted({str(name).split(".")[0] for name in named})}'
+            f'{sorted({name.split(".")[0] for name in named})}'
         )
     return weights
+
+
+def tensors_of(content: Any, prefix: str = '') -> dict[str, Tensor]:
+    """Return a checkpoint's tensors whose names start with ``prefix``.
+
+    Args:
+        content: What a checkpoint holds: tensors by name, or such a dict
+            under ``state_dict``.
+        prefix: Start of the wanted names.
+
+    Returns:
+        Tensors by name without the prefix.
+
+    Example:
+        >>> import torch
+        >>> tensors_of({'state_dict': {'a.b': torch.ones(1), 'c': 2}}, 'a.')
+        {'b': tensor([1.])}
+    """
+    if isinstance(content, Mapping):
+        content = content.get('state_dict', content)
+    named = content if isinstance(content, Mapping) else {}
+    return {
+        name.removeprefix(prefix): value
+        for name, value in named.items()
+        if isinstance(name, str)
+        and isinstance(value, Tensor)
+        and name.startswith(prefix)
+    }
 
 
 def load_strictly(

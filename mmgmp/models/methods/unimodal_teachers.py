@@ -10,7 +10,7 @@ import torch
 from mmengine.logging import print_log
 from torch import Tensor, nn
 
-from mmgmp.models.encoders import load_strictly
+from mmgmp.models.encoders import load_strictly, tensors_of
 from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import (
@@ -126,14 +126,7 @@ class UnimodalTeachers(BaseMethod):
         content = read_checkpoint(path)
         self._check_domains(path, content)
         prefix = f'encoders.{modality}.'
-        state: Any = {}
-        if isinstance(content, Mapping):
-            state = content.get('state_dict', content)
-        weights = {
-            name.removeprefix(prefix): value
-            for name, value in state.items()
-            if isinstance(name, str) and name.startswith(prefix)
-        }
+        weights = tensors_of(content, prefix)
         if not weights:
             raise ValueError(
                 f'checkpoints.{modality} of UnimodalTeachers must hold '

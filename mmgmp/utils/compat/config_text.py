@@ -2,8 +2,9 @@
 
 MMEngine 0.10.7 runs yapf over the whole config each time it asks for
 ``Config.pretty_text``: for the log, the work directory, the visualisation
-backend and the checkpoint. That is most of the time between the start of a
-script and its first step. The texts are the same, so this remembers them.
+backend and the checkpoint. That is about half of the time between the start
+of a training and its first step. The texts are the same, so this remembers
+them.
 """
 
 from __future__ import annotations

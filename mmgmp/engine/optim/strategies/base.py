@@ -206,6 +206,35 @@ class Projection(Strategy, ABC):
             tensor ``(M,)`` that is true where the tasks conflict.
         """
 
+    def modulated(
+        self,
+        products: GradientProducts,
+        coefficients: Coefficients,
+        is_global: bool = False,
+    ) -> tuple[Tensor, Tensor, GradientProducts]:
+        """Return the pair's factors k and p, and products of k g_c and p g_d.
+
+        They follow from those of the raw gradients, which are not looked at
+        again.
+
+        Args:
+            products: Inner products of the raw gradients, ``(M,)`` each.
+            coefficients: Factors that the modulation chose, ``(M,)`` each.
+            is_global: Whether products are summed over all encoders.
+
+        Returns:
+            k and p, ``(M,)`` each, and the products, ``(M,)`` each.
+        """
+        k, p = (coefficients.of(task) for task in self.pair)
+        found = (
+            k * k * products.classification,
+            p * p * products.domain,
+            k * p * products.cross,
+        )
+        if is_global:
+            found = tuple(x.sum().expand_as(x) for x in found)
+        return k, p, GradientProducts(*found, unit=products.unit)
+
 
 def identity_coefficients(signals: BatchSignals) -> Coefficients:
     """Return factors of one for every task and modality."""

@@ -136,12 +136,10 @@ class GramianProjection(Projection):
     ) -> tuple[Coefficients, Tensor]:
         """Return the factors after projection; see the base class."""
         first, second = self.pair
-        k, p = coefficients.of(first), coefficients.of(second)
-        a = k * k * products.classification
-        b = p * p * products.domain
-        d = k * p * products.cross
-        if self.scope == 'global':
-            a, b, d = (x.sum().expand_as(x) for x in (a, b, d))
+        k, p, products = self.modulated(
+            products, coefficients, self.scope == 'global'
+        )
+        a, b, d = products.classification, products.domain, products.cross
         lost = 0 * (a + b + d)
         # A gradient that is zero, or whose square underflows: added.
         absent = (a < _TINY) | (b < _TINY)

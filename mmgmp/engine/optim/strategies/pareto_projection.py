@@ -86,10 +86,8 @@ class ParetoProjection(Projection):
         """Return the factors after projection; see the base class."""
         del signals
         first, second = self.pair
-        k, p = coefficients.of(first), coefficients.of(second)
-        a = k * k * products.classification
-        b = p * p * products.domain
-        d = k * p * products.cross
+        k, p, products = self.modulated(products, coefficients)
+        a, b, d = products.classification, products.domain, products.cross
         lost = 0 * (a + b + d)
         absent = (a < _TINY) | (b < _TINY)
         # By the larger one, so that no product of two overflows.

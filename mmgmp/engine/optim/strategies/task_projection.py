@@ -90,19 +90,13 @@ class TaskProjection(Projection):
     ) -> tuple[Coefficients, Tensor]:
         """Return the factors after projection; see the base class."""
         first, second = self.pair
-        k, p = coefficients.of(first), coefficients.of(second)
-        # Products of the modulated gradients k g_c and p g_d, from those of
-        # the raw ones: gradients are not looked at again.
-        cross = k * p * products.cross
+        k, p, products = self.modulated(
+            products, coefficients, self.scope == 'global'
+        )
+        cross = products.cross
         # No epsilon: it would break the invariance to loss scaling. A
         # protected gradient whose square underflows is left alone instead.
-        class_square = k * k * products.classification
-        domain_square = p * p * products.domain
-        if self.scope == 'global':
-            cross, class_square, domain_square = (
-                x.sum().expand_as(x)
-                for x in (cross, class_square, domain_square)
-            )
+        class_square, domain_square = products.classification, products.domain
         conflict = cross < 0
         on_class, on_domain = self._projected(signals)
         off_domain = cross / domain_square.clamp(min=_TINY)

@@ -151,14 +151,14 @@ class VariantUProjection(Projection):
         """Return the factors after projection; see the base class."""
         ratios = released_ratios(signals)
         on_class = ratios.semantic_ratio >= ratios.domain_ratio
-        k, p = coefficients.classification, coefficients.domain
-        cross = k * p * products.cross
+        k, p, products = self.modulated(products, coefficients)
+        cross = products.cross
         conflict = cross < 0
         zero = torch.zeros_like(cross)
         # The epsilon makes the result depend on the loss scale; see
         # docs/decisions/protocol.md.
-        off_domain = cross / (p * p * products.domain + _NORM_EPS)
-        off_class = cross / (k * k * products.classification + _NORM_EPS)
+        off_domain = cross / (products.domain + _NORM_EPS)
+        off_class = cross / (products.classification + _NORM_EPS)
         w_c = k - k * torch.where(conflict & ~on_class, off_class, zero)
         w_d = p - p * torch.where(conflict & on_class, off_domain, zero)
         projected = dataclasses.replace(
