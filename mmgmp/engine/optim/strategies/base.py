@@ -226,14 +226,12 @@ class Projection(Strategy, ABC):
             k and p, ``(M,)`` each, and the products, ``(M,)`` each.
         """
         k, p = (coefficients.of(task) for task in self.pair)
-        found = (
-            k * k * products.classification,
-            p * p * products.domain,
-            k * p * products.cross,
-        )
+        a = k * k * products.classification
+        b = p * p * products.domain
+        d = k * p * products.cross
         if is_global:
-            found = tuple(x.sum().expand_as(x) for x in found)
-        return k, p, GradientProducts(*found, unit=products.unit)
+            a, b, d = (x.sum().expand_as(x) for x in (a, b, d))
+        return k, p, GradientProducts(a, b, d, products.unit)
 
 
 def identity_coefficients(signals: BatchSignals) -> Coefficients:
