@@ -57,6 +57,8 @@ class MultiModalBatch:
         clean_features: Features before what ``feature_transforms`` do in
             training only; confidences are computed from them.
         output_weight: Weight of the classifier's last layer.
+        hidden: What that layer read, ``(N, D)``, for a method that is built
+            with ``hidden_channels``; else None.
         shares: Detached class logits ``(N, K)`` of each modality's share, by
             ``model.contribution``, from heads in eval mode.
     """
@@ -77,6 +79,7 @@ class MultiModalBatch:
     classify: Callable[[Mapping[str, Tensor]], Tensor] = _no_classifier
     clean_features: Mapping[str, Tensor] = field(default_factory=dict)
     output_weight: Tensor | None = None
+    hidden: Tensor | None = None
     shares: Callable[[], Mapping[str, Tensor]] = _no_shares
 
     @property

@@ -5,18 +5,30 @@ from mmgmp.models.layers.contrastive_projector import (
     contrastive_projectors,
 )
 from mmgmp.models.layers.cross_modal_translator import CrossModalTranslator
+from mmgmp.models.layers.domain_statistics import (
+    domain_means,
+    mean_where,
+    membership,
+    over_ranks,
+)
 from mmgmp.models.layers.gradient_reversal import reverse_gradient
 from mmgmp.models.layers.modality_dropout import drop_modalities
 from mmgmp.models.layers.supervised_contrast import (
     stack_modalities,
     supervised_contrast,
 )
+from mmgmp.models.layers.weight_ramp import WeightRamp
 
 __all__ = [
     'ContrastiveProjector',
     'CrossModalTranslator',
+    'WeightRamp',
     'contrastive_projectors',
+    'domain_means',
     'drop_modalities',
+    'mean_where',
+    'membership',
+    'over_ranks',
     'reverse_gradient',
     'stack_modalities',
     'supervised_contrast',

@@ -45,8 +45,10 @@ class BaseMethod(BaseModule):
     #: Whether the method brings its own loss of the fused classifier, so
     #: that the recognizer leaves its cross-entropy out.
     replaces_cls_loss = False
-    #: Whether the recognizer passes ``encoders``, the configs of its encoders.
-    needs_encoders = False
+    #: What the recognizer passes to the constructor beside the sizes:
+    #: ``'encoders'``, the configs of its encoders; ``'hidden_channels'``, the
+    #: width of ``batch.hidden``.
+    build_with: ClassVar[frozenset[str]] = frozenset()
     #: What the forward plan must provide; see ``BaseForwardPlan.provides``.
     needs_plan: ClassVar[frozenset[str]] = frozenset()
     #: Whether samples may lack a modality: :meth:`losses` then reads

@@ -87,6 +87,7 @@ def build_methods(
     widths: Mapping[str, int],
     num_classes: int,
     encoders: Config,
+    hidden_channels: int,
 ) -> ModuleList:
     """Build the MMDG methods.
 
@@ -95,19 +96,19 @@ def build_methods(
         widths: Feature width D_m by modality.
         num_classes: Number of classes K.
         encoders: Encoder configs, for methods that build some, too.
+        hidden_channels: Width of what the classifier's last layer reads, for
+            methods that read it, too.
     """
     sizes = {'in_channels': widths, 'num_classes': num_classes}
-    return ModuleList(
-        build(config, **sizes, encoders=encoders)
-        if _needs_encoders(config['type'])
-        else build(config, **sizes)
-        for config in configs
-    )
-
-
-def _needs_encoders(kind: Any) -> bool:
-    method = MODELS.get(kind) if isinstance(kind, str) else kind
-    return bool(getattr(method, 'needs_encoders', False))
+    on_demand = {'encoders': encoders, 'hidden_channels': hidden_channels}
+    built = []
+    for config in configs:
+        kind = config['type']
+        method = MODELS.get(kind) if isinstance(kind, str) else kind
+        asked: Any = getattr(method, 'build_with', ())
+        more = {key: on_demand[key] for key in on_demand if key in asked}
+        built.append(build(config, **sizes, **more))
+    return ModuleList(built)
 
 
 def build_contributions(

@@ -54,7 +54,7 @@ def assemble(
     features = apply_transforms(model, clean, labels, training_only=True)
     fused = model.fusion(features)
     # In this order, which is that of the random draws of their dropout.
-    logits = model.cls_head(fused)
+    logits, hidden = _classify(model, fused)
     domain_logits = _discriminate(model, fused, clean)
     unimodal_logits = {
         m: head(features[m]) for m, head in model.unimodal_heads.items()
@@ -73,10 +73,26 @@ def assemble(
         outputs=outputs,
         classify=lambda f: model.cls_head(model.fusion(f)),
         output_weight=model.cls_head.output.weight,
+        hidden=hidden,
         shares=partial(
             share, model, Task.CLASSIFICATION, clean, unimodal_logits
         ),
     )
+
+
+def _classify(
+    model: SharedParts, fused: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Class logits and, if a method asks, what made them in the last layer."""
+    if not any('hidden_channels' in m.build_with for m in model.methods):
+        return model.cls_head(fused), None
+    read: list[Tensor] = []
+    hook = model.cls_head.output.register_forward_pre_hook(
+        lambda _, args: read.append(args[0])
+    )
+    with hook:
+        logits = model.cls_head(fused)
+    return logits, read[0]
 
 
 def _checked_labels(

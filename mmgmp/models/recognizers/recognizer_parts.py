@@ -123,7 +123,11 @@ class RecognizerParts(BaseModel):
         )
         check_transforms(self.feature_transforms)
         self.methods: Any = build_methods(
-            methods, widths, self.num_classes, encoders
+            methods,
+            widths,
+            self.num_classes,
+            encoders,
+            self.cls_head.output.in_features,
         )
         self.contributions = build_contributions(contribution, self)
 

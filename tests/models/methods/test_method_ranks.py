@@ -3,7 +3,8 @@
 What couples the samples of a batch (contrast, batch norm, spectrum, mean
 norms, dropout rates) is that of a micro-batch, whichever process it is in:
 two ranks equal one process that takes the same micro-batches in turn. Where
-nothing couples them, two ranks equal one process with the whole batch.
+nothing couples them, or what does is summed over ranks, two ranks equal one
+process with the whole batch.
 """
 
 from __future__ import annotations
@@ -33,7 +34,12 @@ UNCOUPLED = {
     'cmrf': dict(contrast_weight=0.0, mix_alpha=0.0),
     'jat': dict(entropy_temperature=1e12),
     'mer_dg': dict(gather=True),
+    'vrex': dict(anneal_steps=0),
+    'group_dro': dict(eta=1.0),
+    'fishr': dict(weight=10.0),
 }
+#: Methods with a state that moves in training only.
+REMEMBERING = ('group_dro', 'fishr')
 STEPS, SAMPLES, WORLD = 2, 6, 2
 
 
@@ -71,6 +77,8 @@ def train(name, strategy, rank=None, whole=False, **options):
     model = build(name, **options)
     if options:
         model.eval()
+    if name in REMEMBERING:
+        model.methods.train()
     driven = (
         model
         if rank is None

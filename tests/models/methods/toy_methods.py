@@ -74,9 +74,30 @@ def method_config(name: str, num_domains: int = 2) -> dict[str, Any]:
                 )
             ]
         ),
+        **_baselines(num_domains),
     }[name]
 
 
+def _baselines(num_domains: int) -> dict[str, Any]:
+    """Plain domain generalisation, with weights that act at once."""
+    sizes = dict(num_domains=num_domains)
+    sure = dict(sizes, anneal_steps=0)
+    return {
+        'coral': dict(
+            methods=[dict(type='CORALMethod', num_domains=num_domains)]
+        ),
+        'mmd': dict(methods=[dict(type='MMDMethod', num_domains=num_domains)]),
+        'irm': dict(methods=[dict(type='IRMMethod', weight=1.0, **sure)]),
+        'vrex': dict(methods=[dict(type='VRExMethod', **sure)]),
+        'group_dro': dict(
+            methods=[dict(type='GroupDROMethod', eta=1.0, **sizes)]
+        ),
+        'fishr': dict(methods=[dict(type='FishrMethod', weight=10.0, **sure)]),
+        'mixup': dict(methods=[dict(type='MixupMethod')]),
+    }
+
+
+BASELINES = ('coral', 'mmd', 'irm', 'vrex', 'group_dro', 'fishr', 'mixup')
 METHODS = (
     'rna_net',
     'simmmdg',

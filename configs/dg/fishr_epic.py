@@ -1,0 +1,3 @@
+# Fishr on EPIC-Kitchens.
+_base_ = ['../_base_/corpora/epic.py', '../_base_/methods/fishr.py']
+model = _base_.fishr.model

@@ -1,0 +1,5 @@
+# IRM on the synthetic mini-HAC.
+_base_ = ['../_base_/corpora/mini-hac.py', '../_base_/methods/irm.py']
+model = _base_.irm.model
+# A run has 336 steps.
+model.methods[0].anneal_steps = 100

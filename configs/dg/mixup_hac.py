@@ -1,0 +1,3 @@
+# Mixup on HAC.
+_base_ = ['../_base_/corpora/hac.py', '../_base_/methods/mixup.py']
+model = _base_.mixup.model

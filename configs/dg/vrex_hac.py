@@ -1,0 +1,3 @@
+# V-REx on HAC.
+_base_ = ['../_base_/corpora/hac.py', '../_base_/methods/vrex.py']
+model = _base_.vrex.model
