@@ -5,12 +5,6 @@ from mmgmp.models.layers.contrastive_projector import (
     contrastive_projectors,
 )
 from mmgmp.models.layers.cross_modal_translator import CrossModalTranslator
-from mmgmp.models.layers.domain_statistics import (
-    domain_means,
-    mean_where,
-    membership,
-    over_ranks,
-)
 from mmgmp.models.layers.gradient_reversal import reverse_gradient
 from mmgmp.models.layers.modality_dropout import drop_modalities
 from mmgmp.models.layers.supervised_contrast import (
@@ -24,11 +18,7 @@ __all__ = [
     'CrossModalTranslator',
     'WeightRamp',
     'contrastive_projectors',
-    'domain_means',
     'drop_modalities',
-    'mean_where',
-    'membership',
-    'over_ranks',
     'reverse_gradient',
     'stack_modalities',
     'supervised_contrast',

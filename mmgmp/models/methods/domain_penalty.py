@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmgmp.models.layers import mean_where, membership
 from mmgmp.models.methods.base_method import BaseMethod
+from mmgmp.models.methods.domain_statistics import mean_where, membership
 from mmgmp.structures import MultiModalBatch, Task
 from mmgmp.utils.checks import check_choice
 

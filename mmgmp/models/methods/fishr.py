@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmgmp.models.layers import (
-    WeightRamp,
+from mmgmp.models.layers import WeightRamp
+from mmgmp.models.methods.base_method import BaseMethod
+from mmgmp.models.methods.domain_statistics import (
     mean_where,
     membership,
     over_ranks,
 )
-from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from mmgmp.models.layers import domain_means
 from mmgmp.models.methods.domain_penalty import DomainMethod
+from mmgmp.models.methods.domain_statistics import domain_means
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmgmp.models.layers import WeightRamp, mean_where
+from mmgmp.models.layers import WeightRamp
 from mmgmp.models.methods.domain_penalty import DomainMethod
+from mmgmp.models.methods.domain_statistics import mean_where
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
 

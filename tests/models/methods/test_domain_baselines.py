@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from mmgmp.engine.optim import AmpGMPOptimWrapper, GMPOptimWrapper
-from mmgmp.models.methods import domain_penalty
 from mmgmp.models.methods.coral import CORALMethod
+from mmgmp.models.methods.domain_statistics import membership
 from mmgmp.models.methods.fishr import FishrMethod
 from mmgmp.models.methods.group_dro import GroupDROMethod
 from mmgmp.models.methods.irm import IRMMethod
@@ -35,7 +35,7 @@ TWO = ('video', 'flow')
 
 
 def of(labels, domains=2):
-    return domain_penalty.membership(torch.tensor(labels), domains)
+    return membership(torch.tensor(labels), domains)
 
 
 def single(kind, **kwargs):
@@ -344,18 +344,16 @@ def test_unimodal_logits_need_their_heads(name):
     trained(name, range(1), **kwargs, unimodal_heads=HEADS)
 
 
-@pytest.mark.parametrize('name', BASELINES)
+@pytest.mark.parametrize('name', ['coral', 'fishr', 'vrex'])
 def test_mixed_precision(name):
-    modalities = ('audio', 'flow')
-    model = build_model(name, modalities)
+    model = build_model(name, TWO, encoders=small_encoders(TWO))
     wrapper = AmpGMPOptimWrapper(
         optimizer=torch.optim.Adam(model.parameters(), lr=1e-3),
         dtype='bfloat16',
     )
-    inputs, samples = batch_for(name, modalities)
-    logged = model.train_step(
-        dict(inputs=inputs, data_samples=samples), wrapper
-    )
+    inputs, samples = batch_for(name, ('flow',))
+    data = dict(inputs=dict.fromkeys(TWO, inputs['flow']))
+    logged = model.train_step(dict(data, data_samples=samples), wrapper)
     for key, value in logged.items():
         assert torch.isfinite(value), key
         assert value.dtype == torch.float32, key
