@@ -2,7 +2,11 @@
 
 from mmgmp.structures.batch import MultiModalBatch
 from mmgmp.structures.frozen_state import FrozenState, stack_states
-from mmgmp.structures.hook_protocols import EncodingModel, LossBlender
+from mmgmp.structures.hook_protocols import (
+    EncodingModel,
+    LossBlender,
+    PrototypeMethod,
+)
 from mmgmp.structures.loss_report import REPORT, LossReport
 from mmgmp.structures.presence import (
     keep_present,
@@ -33,6 +37,7 @@ __all__ = [
     'LossBlender',
     'LossReport',
     'MultiModalBatch',
+    'PrototypeMethod',
     'Task',
     'TaskLosses',
     'TeachableModel',

@@ -48,3 +48,19 @@ class EncodingModel(Protocol):
         self,
     ) -> Mapping[str, Sequence[Parameter]]:
         """Return the trainable parameters of each encoder."""
+
+
+@runtime_checkable
+class PrototypeMethod(Protocol):
+    """A method with one prototype per class and modality."""
+
+    #: Epoch that the prototypes were made for, 0-dim; in the checkpoint.
+    epoch: Tensor
+
+    def sums(
+        self, features: Mapping[str, Tensor], labels: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor]:
+        """Return sums ``(K, D_m)`` of features by class, and counts."""
+
+    def update(self, sums: Mapping[str, Tensor], counts: Tensor) -> None:
+        """Move the prototypes of the classes that have samples."""

@@ -28,6 +28,8 @@ class BatchSignals:
         epoch: 0-based epoch.
         step: 0-based count of optimizer steps.
         seed: Of the run, equal on all ranks.
+        unit: Factor by which loss scaling makes the gradients of
+            ``Modulation.finalize`` too large, 0-dim; 1 before.
 
     Source: GMP (arXiv 2603.14175), Eq. (8).
     """
@@ -39,6 +41,7 @@ class BatchSignals:
     epoch: int = 0
     step: int = 0
     seed: int = 0
+    unit: Tensor | float = 1.0
 
 
 @dataclass(frozen=True)

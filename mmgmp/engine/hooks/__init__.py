@@ -6,6 +6,7 @@ from mmgmp.engine.hooks.drb_hook import DRBHook
 from mmgmp.engine.hooks.exact_resume_hook import ExactResumeHook
 from mmgmp.engine.hooks.feature_cache_hook import FeatureCacheHook
 from mmgmp.engine.hooks.grad_blending_hook import GradBlendingHook
+from mmgmp.engine.hooks.prototype_hook import PrototypeHook
 from mmgmp.engine.hooks.run_summary_hook import RunSummaryHook
 from mmgmp.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmgmp.engine.hooks.settings_check_hook import SettingsCheckHook
@@ -17,6 +18,7 @@ __all__ = [
     'ExactResumeHook',
     'FeatureCacheHook',
     'GradBlendingHook',
+    'PrototypeHook',
     'RunSummaryHook',
     'SafeCheckpointHook',
     'SettingsCheckHook',

@@ -124,11 +124,12 @@ def collect_features(
     return features, np.array([label for _, label in rows])
 
 
-def without_augmentation(runner: Runner) -> dict[str, Any]:
+def without_augmentation(runner: Runner, reader: str) -> dict[str, Any]:
     """Return the config of the training data with the validation pipeline.
 
     Args:
         runner: Runner of the training.
+        reader: Name of the hook that reads them, for the message.
 
     Raises:
         ValueError: If the config has no pipelines.
@@ -140,9 +141,9 @@ def without_augmentation(runner: Runner) -> dict[str, Any]:
     ]
     if None in pipelines:
         raise ValueError(
-            'DRBHook reads the training data through the validation '
+            f'{reader} reads the training data through the validation '
             'pipeline, got data loaders without dataset.pipeline; set '
-            'train_dataloader of DRBHook'
+            f'train_dataloader of {reader}'
         )
     config = copy.deepcopy(dict(train))
     config['dataset'] = {**config['dataset'], 'pipeline': pipelines[1]}

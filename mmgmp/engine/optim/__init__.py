@@ -12,6 +12,7 @@ from mmgmp.engine.optim.gmp_optim_wrapper_constructor import (
     GMPOptimWrapperConstructor,
 )
 from mmgmp.engine.optim.strategies.agm_modulation import AGMModulation
+from mmgmp.engine.optim.strategies.anchor_modulation import AnchorModulation
 from mmgmp.engine.optim.strategies.arl_modulation import ARLModulation
 from mmgmp.engine.optim.strategies.balgrad_projection import (
     BalGradProjection,
@@ -41,6 +42,7 @@ __all__ = [
     'ARLModulation',
     'AmpGMPOptimWrapper',
     'AmpTaskGradientOptimWrapper',
+    'AnchorModulation',
     'BalGradProjection',
     'CGGMModulation',
     'DecoupledModulation',

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -199,7 +200,8 @@ class TaskGradientOptimWrapper(OptimWrapper):
             [*others, *self._groups.flat], [*plain, *combined], strict=True
         ):
             parameter.grad = gradient
-        self._rule.finalize(self._groups, boundary.signals)
+        signals = replace(boundary.signals, unit=self._unit())
+        self._rule.finalize(self._groups, signals)
         self._update_scale.split()
 
     def zero_grad(self, **kwargs: Any) -> None:

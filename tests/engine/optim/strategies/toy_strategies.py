@@ -40,6 +40,9 @@ STRATEGIES = {
         for rule in ('mgda', 'cagrad', 'nash', 'gradvac')
     },
     'mmpareto': dict(projection=dict(type='ParetoProjection')),
+    'inforeg': dict(
+        modulation=dict(type='AnchorModulation', fisher_window=None)
+    ),
     'arl': dict(modulation=dict(type='ARLModulation', start_epoch=0)),
     'dgl': dict(modulation=dict(type='DisentangledModulation', alpha=4.0)),
 }
@@ -48,7 +51,7 @@ APART = ('mmpareto', 'dgl')
 MODULATIONS = {
     name: parts['modulation']
     for name, parts in STRATEGIES.items()
-    if 'modulation' in parts and name not in (*APART, 'arl')
+    if 'modulation' in parts and name not in (*APART, 'arl', 'inforeg')
 }
 
 
@@ -144,11 +147,19 @@ def train(strategy, steps=4, micro=1, rank=0, world_size=1):
 def flat_state(wrapper):
     """What the strategy remembers, flat."""
     state = wrapper.state_dict()['task_gradient']
-    return {
-        f'{part}.{name}': value
-        for part in ('modulation', 'projection')
-        for name, value in state.get(part, {}).items()
+    parts = {
+        part: state.get(part, {}) for part in ('modulation', 'projection')
     }
+    return dict(_flat('', parts))
+
+
+def _flat(prefix, value):
+    if not isinstance(value, (dict, list)):
+        yield prefix[1:], torch.as_tensor(value)
+        return
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, part in items:
+        yield from _flat(f'{prefix}.{name}', part)
 
 
 def assert_same(first, second, rtol=1e-10, atol=1e-12):
