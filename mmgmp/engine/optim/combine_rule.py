@@ -253,7 +253,12 @@ class CombineRule:
             signals,
         )
 
-    def finalize(self, groups: EncoderGroups, signals: BatchSignals) -> None:
+    def finalize(
+        self,
+        groups: EncoderGroups,
+        signals: BatchSignals,
+        unit: Tensor | float,
+    ) -> None:
         """Let the modulation change what is in ``.grad`` now."""
         if self._modulation.is_active(signals.epoch):
             self._modulation.finalize(
@@ -265,7 +270,7 @@ class CombineRule:
                     ]
                     for m, parameters in groups.by_modality.items()
                 },
-                signals,
+                replace(signals, unit=unit),
             )
 
     def feed_back(self, tasks: TaskLosses) -> None:

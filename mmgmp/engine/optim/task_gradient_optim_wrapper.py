@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -200,8 +199,7 @@ class TaskGradientOptimWrapper(OptimWrapper):
             [*others, *self._groups.flat], [*plain, *combined], strict=True
         ):
             parameter.grad = gradient
-        signals = replace(boundary.signals, unit=self._unit())
-        self._rule.finalize(self._groups, signals)
+        self._rule.finalize(self._groups, boundary.signals, self._unit())
         self._update_scale.split()
 
     def zero_grad(self, **kwargs: Any) -> None:
