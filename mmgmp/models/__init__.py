@@ -1,6 +1,7 @@
 """Recognizers and the pieces they are built from."""
 
 from mmgmp.models import (
+    adaptation,
     contributions,
     data_preprocessors,
     encoders,
@@ -14,6 +15,7 @@ from mmgmp.models import (
 from mmgmp.utils.compat import check_local_checkpoints
 
 __all__ = [
+    'adaptation',
     'contributions',
     'data_preprocessors',
     'encoders',

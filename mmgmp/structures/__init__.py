@@ -3,6 +3,7 @@
 from mmgmp.structures.batch import MultiModalBatch
 from mmgmp.structures.frozen_state import FrozenState, stack_states
 from mmgmp.structures.hook_protocols import (
+    AdaptableModel,
     EncodingModel,
     LossBlender,
     PrototypeMethod,
@@ -29,6 +30,7 @@ from mmgmp.structures.teacher import TeachableModel, Teacher
 
 __all__ = [
     'REPORT',
+    'AdaptableModel',
     'BatchSignals',
     'Coefficients',
     'EncodingModel',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 from torch.nn import Parameter
@@ -64,3 +64,21 @@ class PrototypeMethod(Protocol):
 
     def update(self, sums: Mapping[str, Tensor], counts: Tensor) -> None:
         """Move the prototypes of the classes that have samples."""
+
+
+@runtime_checkable
+class AdaptableModel(Protocol):
+    """A model whose parts can be told apart while it is tested."""
+
+    encoders: Any
+    fusion: Any
+    cls_head: Any
+    unimodal_heads: Any
+
+    def extract_feat(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the features that fusion and heads see."""
+
+    def predict_features(
+        self, features: Mapping[str, Tensor], data_samples: list[Any]
+    ) -> list[Any]:
+        """Add scores to the samples of features."""

@@ -258,7 +258,19 @@ class AudioVisualRecognizer(RecognizerParts):
             modality's share of the classifier; modalities that a sample
             lacks (``missing_modalities``) are left out.
         """
-        features = self.extract_feat(inputs)
+        return self.predict_features(self.extract_feat(inputs), data_samples)
+
+    def predict_features(
+        self,
+        features: Mapping[str, Tensor],
+        data_samples: list[ActionDataSample],
+    ) -> list[ActionDataSample]:
+        """Add scores to the samples of features; see :meth:`predict`.
+
+        Args:
+            features: What :meth:`extract_feat` returned.
+            data_samples: Samples to fill in.
+        """
         scores = self.cls_head(self.fusion(features)).softmax(1)
         shares = share(self, Task.CLASSIFICATION, features)
         batch_assembly.write_predictions(
