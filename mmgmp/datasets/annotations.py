@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.fileio import join_path
 from mmengine.utils import is_abs
 
+from mmgmp.datasets.unknown_classes import set_apart
 from mmgmp.utils.plain_text import short_repr
 from mmgmp.utils.text_files import read_json, read_yaml
 
@@ -30,12 +31,16 @@ def resolve(path: str, root: str) -> str:
     return path if is_abs(path) or not root else join_path(root, path)
 
 
-def load_annotation(path: str) -> dict[str, Any]:
+def load_annotation(
+    path: str, unknown_classes: Sequence[str] = (), keep_unknown: bool = False
+) -> dict[str, Any]:
     """Load one annotation file.
 
     Args:
         path: JSON file of the form that ``docs/data.md`` describes, or the
             same in YAML.
+        unknown_classes: As in :func:`set_apart`.
+        keep_unknown: As in :func:`set_apart`.
 
     Returns:
         Its content, with ``metainfo`` (``classes`` and ``domains`` in it) and
@@ -43,8 +48,8 @@ def load_annotation(path: str) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no JSON or YAML, or a part is missing or of
-            another kind.
+        ValueError: If it is no JSON or YAML, a part is missing or of
+            another kind, or ``unknown_classes`` do not fit.
     """
     annotation = _read(path)
     is_complete = isinstance(annotation, Mapping) and all(
@@ -65,7 +70,9 @@ def load_annotation(path: str) -> dict[str, Any]:
             f'ann_file: data_list of {path} must hold samples, it is empty; '
             'write it again'
         )
-    return dict(annotation)
+    if not unknown_classes:
+        return dict(annotation)
+    return set_apart(annotation, unknown_classes, keep_unknown, path)
 
 
 def _read(path: str) -> Any:

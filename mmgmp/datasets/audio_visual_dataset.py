@@ -91,6 +91,9 @@ class AudioVisualDataset(BaseDataset):
         serialize_data: Whether workers share one copy of the annotation.
         lazy_init: Whether to read the annotation only when it is needed.
         max_refetch: Tries when a transform returns ``None`` in training.
+        unknown_classes: Classes to leave out, or with ``keep_unknown`` to
+            number behind the others, in the order of the file.
+        keep_unknown: Whether their samples stay.
 
     Raises:
         FileNotFoundError: If an annotation file or skip list is missing.
@@ -133,6 +136,8 @@ class AudioVisualDataset(BaseDataset):
         lazy_init: bool = False,
         max_refetch: int = 1000,
         on_missing: str | Mapping[str, str] = 'raise',
+        unknown_classes: Sequence[str] = (),
+        keep_unknown: bool = False,
     ) -> None:
         check_choice('on_error', on_error, _ON_ERROR)
         if isinstance(modalities, str) or not modalities:
@@ -147,6 +152,7 @@ class AudioVisualDataset(BaseDataset):
         self.on_missing = read_on_missing(on_missing, self.modalities)
         self.max_errors = max_errors
         self.skip_list = skip_list
+        self._apart = (unknown_classes, keep_unknown)
         #: All domains that the files name, when they have been read.
         self.known_domains: tuple[str, ...] = ()
         self._skip_policy: SkipPolicy | None = None
@@ -173,7 +179,7 @@ class AudioVisualDataset(BaseDataset):
         Returns:
             One dict per sample, as handed to the pipeline.
         """
-        annotations = [load_annotation(path) for path in self.ann_file]
+        annotations = [load_annotation(p, *self._apart) for p in self.ann_file]
         metainfo = merge_metainfo(annotations, self.ann_file)
         for annotation, path in zip(annotations, self.ann_file, strict=True):
             check_identities(annotation, path)
