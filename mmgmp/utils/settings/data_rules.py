@@ -152,6 +152,13 @@ def _check_batches(train: LoaderFacts) -> Iterator[Problem]:
     size, share = train.batch_size, -(-train.num_samples // train.num_ranks)
     if not size or not share:
         return
+    if train.block_size and size % train.block_size:
+        yield Problem(
+            'batch',
+            'train_dataloader.batch_size must be a multiple of '
+            f'train_dataloader.sampler.batch_size={train.block_size}, got '
+            f'{size}: batches would not be balanced; set both alike',
+        )
     ranks = (
         '' if train.num_ranks == 1 else f' of each of {train.num_ranks} ranks'
     )

@@ -69,6 +69,8 @@ class LoaderFacts:
         num_ranks: Processes that share the samples.
         lists: Modalities that the pipeline has transforms for; None if it
             cannot be told.
+        block_size: Samples of a block of domains by turns, where the sampler
+            balances them; None otherwise.
         failure: Why the annotation could not be read, ``''`` if it could.
         is_missing: Whether that is because a file does not exist.
     """
@@ -83,6 +85,7 @@ class LoaderFacts:
     shuffle: bool = True
     num_ranks: int = 1
     lists: tuple[str, ...] | None = None
+    block_size: int | None = None
     failure: str = ''
     is_missing: bool = False
 
