@@ -184,6 +184,7 @@ class RunFacts:
             to know.
         is_open_set: Whether the target may have further classes.
         is_source: Whether the test is on purpose one of the source domains.
+        is_oracle: Whether the target is trained on as well, on purpose.
         topk: Largest k of an accuracy.
         missing_checkpoint: Path of a checkpoint that does not exist.
     """
@@ -196,6 +197,7 @@ class RunFacts:
     foreign_domains: tuple[str, ...] = ()
     is_open_set: bool = False
     is_source: bool = False
+    is_oracle: bool = False
     topk: int = 1
     missing_checkpoint: str = ''
 
