@@ -53,7 +53,7 @@ class BaseForwardPlan(ABC):
     provides: ClassVar[frozenset[str]] = frozenset()
     #: Whether samples may lack a modality; the plan then has to take its
     #: features from ``model.encode``.
-    allows_missing = True
+    allows_missing: bool = True
 
     def check(self, model: PlannedModel) -> None:  # noqa: B027
         """Refuse a model that the plan cannot run.
