@@ -18,6 +18,8 @@ class PlannedModel(Protocol):
     """What a plan uses of the recognizer."""
 
     encoders: Any
+    fusion: Any
+    cls_head: Any
     unimodal_heads: Any
 
     def check_inputs(self, inputs: Inputs) -> None:

@@ -8,13 +8,16 @@ from typing import Any
 
 import torch
 from mmaction.structures import ActionDataSample
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from mmgmp.models.forward_plans.base_plan import (
     BaseForwardPlan,
     Inputs,
     PlannedModel,
+)
+from mmgmp.models.forward_plans.moved_weights import (
+    refuse_recomputing,
+    run_moved,
 )
 from mmgmp.models.forward_plans.statistics_noise import (
     build_noise,
@@ -82,13 +85,7 @@ class InnerStepPlan(BaseForwardPlan):
                 " got none; set model.unimodal_heads=dict(type='MLP"
                 "ClassifierHead', num_classes=...)"
             )
-        for modality, encoder in model.encoders.items():
-            if getattr(encoder, 'with_cp', False):
-                raise ValueError(
-                    'model.forward_plan=InnerStepPlan cannot recompute '
-                    f'activations, got model.encoders.{modality}.with_cp='
-                    'True; set it to False'
-                )
+        refuse_recomputing(model.encoders, 'InnerStepPlan')
         if self.noise is not None:
             self.noise.check(model.encoders)
 
@@ -135,37 +132,10 @@ class InnerStepPlan(BaseForwardPlan):
                 self.step_size,
                 self.second_order,
             )
-            moved[modality] = self._run_again(
-                encoder, weights, states[modality]
+            moved[modality] = run_moved(
+                encoder, weights, states[modality], self.update_norm_stats
             )
         return moved
-
-    def _run_again(
-        self, encoder: nn.Module, weights: Mapping[str, Tensor], state: Any
-    ) -> Tensor:
-        """Run the trainable part with other weights."""
-        replaced = dict(weights)
-        if not self.update_norm_stats:
-            # Batch norm then writes its statistics into copies.
-            replaced |= {n: b.clone() for n, b in encoder.named_buffers()}
-        feature: Tensor = functional_call(
-            _TrainablePart(encoder),
-            {f'encoder.{name}': value for name, value in replaced.items()},
-            (state,),
-        )
-        return feature
-
-
-class _TrainablePart(nn.Module):
-    """Makes ``forward_trainable`` the forward that functional_call calls."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder: Any = encoder
-
-    def forward(self, state: Any) -> Tensor:
-        feature: Tensor = self.encoder.forward_trainable(state)
-        return feature
 
 
 def inner_step(
