@@ -200,5 +200,6 @@ def test_the_stock_runner_trains_on_balanced_batches(mini_hac, tmp_path):
     runner.model.train_step = train_step.__get__(runner.model)
     runner.train()
     assert seen == [{'animal': 2, 'cartoon': 2}] * 2
-    assert isinstance(runner.train_dataloader.sampler, DomainBalancedSampler)
+    sampler = runner.train_dataloader.batch_sampler.sampler
+    assert isinstance(sampler, DomainBalancedSampler)
     assert torch.isfinite(next(runner.model.parameters())).all()

@@ -137,7 +137,7 @@ class _Styles:
 
     noise: MixStyle
     data_samples: Sequence[ActionDataSample]
-    _found: dict[tuple[str, int], tuple[Tensor, Tensor] | None] = field(
+    found: dict[tuple[str, int], tuple[Tensor, Tensor] | None] = field(
         default_factory=dict
     )
 
@@ -145,11 +145,11 @@ class _Styles:
         self, key: tuple[str, int], maps: Tensor
     ) -> tuple[Tensor, Tensor] | None:
         """Partners and weights by row; None leaves the batch alone."""
-        if key not in self._found:
+        if key not in self.found:
             # Drawn on the host: no device is waited for.
             is_mixed = torch.rand(()).item() < self.noise.probability
-            self._found[key] = self._draw(maps) if is_mixed else None
-        return self._found[key]
+            self.found[key] = self._draw(maps) if is_mixed else None
+        return self.found[key]
 
     def _draw(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         size = len(self.data_samples)
