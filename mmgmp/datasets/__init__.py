@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mmgmp.datasets.audio_visual_dataset import AudioVisualDataset
+from mmgmp.datasets.domain_balanced_sampler import DomainBalancedSampler
 from mmgmp.datasets.transforms import (
     CachedViews,
     CorruptAudio,
@@ -31,6 +32,7 @@ __all__ = [
     'CorruptAudio',
     'CorruptVideo',
     'CorruptedPipeline',
+    'DomainBalancedSampler',
     'FrequencyMask',
     'LoadAudioSegment',
     'LoadFlowFrames',

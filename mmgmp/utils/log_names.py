@@ -20,6 +20,8 @@ EFFECTIVE_LAMBDA = 'effective_lambda'
 UPDATE_SCALE = 'update_scale'
 REINITIALISATION = 'reinitialisation'
 BLEND = 'blend'
+#: On the validation clips of the source domains.
+SOURCE_CROSS_ENTROPY = 'source_cross_entropy'
 #: Of the discriminator as a whole, without a modality.
 DOMAIN_ACCURACY = 'domain_accuracy'
 DOMAIN_CHANCE = 'domain_chance'

@@ -70,6 +70,7 @@ def test_a_companion_is_read_only_with_a_modality_that_is_alone():
             r'corruption must be among',
         ),
         ({'measure': 'luck'}, r'measure must be among'),
+        ({'oracle': 'yes'}, r"oracle must be True .* or False, got 'yes'"),
     ],
 )
 def test_what_cannot_be_is_refused(values, message):
@@ -85,6 +86,38 @@ def test_a_seen_target_must_be_allowed():
     config.merge_from_dict({'protocol.allow_seen_target': True})
     hook = resolve_protocol(config).default_hooks.settings
     assert hook.allow_seen_target is True
+
+
+def test_an_oracle_trains_on_the_target_and_selects_on_the_sources():
+    config = load(target='animal', oracle=True)
+    for part, domains in (
+        ('train', ['human', 'cartoon', 'animal']),
+        # The labels of the sources are those of training.
+        ('val', ['human', 'cartoon']),
+        ('test', ['animal']),
+    ):
+        assert config[f'{part}_dataloader'].dataset.domains == domains
+    assert config.model.domain_head.num_domains == 3
+    # HAC tests on both splits; one of them is trained on.
+    assert config.test_dataloader.dataset.ann_file == 'hac_test.json'
+    assert config.protocol.written.sources == ['human', 'cartoon']
+    assert read(oracle=True).name == 'a-c_to_b_video-audio_oracle'
+    assert resolve_protocol(config).to_dict() == config.to_dict()
+
+
+def test_an_oracle_of_one_source_has_two_domains():
+    umt = ROOT / 'configs/balance/umt_mini-hac.py'
+    config = load(umt, sources=['animal'], target='human', oracle=True)
+    assert config.model.domain_head.num_domains == 2
+    assert config.model.methods[0].sources == ['animal', 'human']
+
+
+def test_an_oracle_needs_clips_to_test_on():
+    config = Config.fromfile(GMP)
+    config.merge_from_dict({'protocol.oracle': True})
+    config.test_dataloader.dataset.ann_file = 'hac_train.json'
+    with pytest.raises(ValueError, match='not trained on, got the same ann'):
+        resolve_protocol(config)
 
 
 def test_a_config_without_a_protocol_is_left_alone():
@@ -168,9 +201,11 @@ def test_a_dumped_config_takes_another_fold_but_no_other_model(tmp_path):
     plain = resolve_protocol(config)
     assert plain.test_dataloader.dataset.domains == ['cartoon']
     assert plain.train_dataloader.dataset.domains == ['human', 'animal']
-    config.merge_from_dict({'protocol.sources': ['human']})
-    with pytest.raises(ValueError, match='start from the config file'):
-        resolve_protocol(config)
+    for change in ({'sources': ['human']}, {'oracle': True}):
+        other = copy.deepcopy(config)
+        other.merge_from_dict({f'protocol.{k}': v for k, v in change.items()})
+        with pytest.raises(ValueError, match='start from the config file'):
+            resolve_protocol(other)
 
 
 def test_a_dumped_config_takes_evaluations_once(tmp_path):

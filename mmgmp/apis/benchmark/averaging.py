@@ -12,7 +12,8 @@ from mmgmp.utils.typed_values import check_keys, demand, mapping
 
 #: Where the hook of a row is, and what its type may be.
 PLACE = 'default_hooks.teacher'
-_HOOKS = ('TeacherHook', 'EMAHook')
+_SWAD = 'SWADHook'
+_HOOKS = ('TeacherHook', 'EMAHook', _SWAD)
 _TYPES = {
     'ema': 'ExponentialMovingAverage',
     'sma': 'StochasticWeightAverage',
@@ -127,6 +128,8 @@ def _hooks(config: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _describe(hook: Mapping[str, Any]) -> str:
+    if hook.get('type') == _SWAD:
+        return f'SWAD, measured every {hook.get("interval", 100)} iterations'
     name = hook.get('ema_type', _TYPES['ema'])
     parts = ['SMA' if name == _TYPES['sma'] else str(name)]
     if name == _TYPES['ema']:

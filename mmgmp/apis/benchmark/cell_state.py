@@ -29,7 +29,7 @@ from mmgmp.apis.benchmark.cell_folder import CellFolder, write_json
 from mmgmp.apis.benchmark.cells import SOURCE, TRAIN
 from mmgmp.apis.benchmark.rows import fill_checkpoints
 from mmgmp.apis.training_files import Metrics, Schedule
-from mmgmp.utils.protocol import resolve_protocol
+from mmgmp.utils.protocol import resolve_protocol, trained_domains
 
 #: Whose metrics are those of source validation.
 _VALIDATING = (TRAIN, SOURCE)
@@ -96,6 +96,15 @@ class CellFiles(CellFolder):
         if self.cell.ensemble is not None:
             return ''
         return find_average(self._merged(TRAIN))
+
+    def trained_targets(self) -> list[str]:
+        """Return the targets that went into the weights: of an oracle."""
+        found = [name for n in self.needs() for name in n.trained_targets()]
+        if self.cell.ensemble is None:
+            written = (self.config().get('protocol') or {}).get('written', {})
+            trained = trained_domains(written)
+            found += [t for t in written.get('target', ()) if t in trained]
+        return list(dict.fromkeys(found))
 
     def schedule(self) -> Schedule:
         """Return the schedule of the training."""

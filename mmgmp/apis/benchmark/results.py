@@ -80,6 +80,7 @@ def _row(files: CellFiles) -> dict[str, Any]:
         'state': state.value,
         'config': cell.config.name,
         'averaged': files.average(),
+        'trained_on_target': ', '.join(files.trained_targets()),
         'failure': _failure(files) if state is State.FAILED else '',
     }
 

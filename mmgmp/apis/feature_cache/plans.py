@@ -13,6 +13,9 @@ from mmgmp.apis.feature_cache.fill import fill_cache
 from mmgmp.apis.feature_cache.report import FillReport
 from mmgmp.utils.protocol import check_frozen
 
+#: What a cache does not depend on.
+_FOLD = ('protocol.target', 'protocol.oracle', 'protocol.cache')
+
 
 def fill_for_cells(
     cells: Iterable[tuple[Path, Mapping[str, Any]]],
@@ -44,11 +47,7 @@ def fill_for_cells(
     seen = []
     for path, overrides in cells:
         # Folds and seeds share a cache.
-        own = {
-            key: value
-            for key, value in overrides.items()
-            if key not in ('protocol.target', 'protocol.cache')
-        }
+        own = {k: v for k, v in overrides.items() if k not in _FOLD}
         if (path, own) in seen:
             continue
         seen.append((path, own))

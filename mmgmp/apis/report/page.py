@@ -63,6 +63,7 @@ def _to_json(results: Results, found: Sequence[Table]) -> str:
         'seeds': plan.seeds,
         'checkpoint': plan.checkpoint,
         'averaged': results.averaged,
+        'trained_on_target': results.oracles,
         'notes': list(texts.notes(results)),
         'conditions': conditions(results),
         'tables': [

@@ -29,7 +29,8 @@ class Results:
         cells: One row per cell that can be named by now: ``method``,
             ``modalities``, ``target``, ``seed``, ``role``, ``settings``,
             ``state``, ``config``, ``averaged`` (which average of the weights
-            is tested) and ``failure``; ``''`` if there is none.
+            is tested), ``trained_on_target`` (targets that went into the
+            weights) and ``failure``; ``''`` if there is none.
         numbers: Long form, one row per number: the number of the ``cell``,
             ``metric`` (``<evaluation>/<metric>``, or the name of a
             discrepancy ratio) and ``value`` (accuracies in [0, 1]).
@@ -66,6 +67,12 @@ class Results:
             str(name): '; '.join(dict.fromkeys(group))
             for name, group in found.groupby('method', sort=False)['averaged']
         }
+
+    @property
+    def oracles(self) -> list[str]:
+        """Methods that are trained on the target as well."""
+        found = self.cells[self.cells['trained_on_target'] != '']
+        return [str(name) for name in found['method'].unique()]
 
     def long(self) -> pd.DataFrame:
         """Return the numbers with what is known of their cells."""

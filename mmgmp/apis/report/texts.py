@@ -35,6 +35,8 @@ RATIOS = (
 )
 #: Stands behind the name of a method whose averaged weights are tested.
 AVERAGED = '†'
+#: Stands behind the name of a method that is trained on the target as well.
+TRAINED_ON_TARGET = '‡'
 #: A note with one of these is a warning.
 LOUD = ('SYNTHETIC', 'NOT', 'FAILED')
 
@@ -48,8 +50,12 @@ def headline(results: Results) -> str:
 
 
 def shown_name(results: Results, method: str) -> str:
-    """Return the name of a method, marked if it is averaged."""
-    return f'{method} {AVERAGED}' if method in results.averaged else method
+    """Return the name of a method, marked as averaged or as an oracle."""
+    marks = [
+        *([AVERAGED] if method in results.averaged else []),
+        *([TRAINED_ON_TARGET] if method in results.oracles else []),
+    ]
+    return ' '.join([method, *marks])
 
 
 def notes(results: Results) -> Iterator[str]:
@@ -71,6 +77,14 @@ def notes(results: Results) -> Iterator[str]:
         yield (
             f'{AVERAGED} Averaged weights are validated and tested: {rows}. '
             'Averaging alone gains accuracy; compare with averaged rows.'
+        )
+    if oracles := results.oracles:
+        yield (
+            f'{TRAINED_ON_TARGET} Oracle, trained on the target too: '
+            f'{"; ".join(oracles)}. An upper bound and NOT a result of '
+            'domain generalisation. protocol.oracle tests those clips of '
+            'the target that it has not trained on, which may be fewer than '
+            'in the other rows.'
         )
     for name, method in plan.methods.items():
         if (spec := method.ensemble) is not None:

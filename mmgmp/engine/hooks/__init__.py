@@ -10,6 +10,7 @@ from mmgmp.engine.hooks.prototype_hook import PrototypeHook
 from mmgmp.engine.hooks.run_summary_hook import RunSummaryHook
 from mmgmp.engine.hooks.safe_checkpoint_hook import SafeCheckpointHook
 from mmgmp.engine.hooks.settings_check_hook import SettingsCheckHook
+from mmgmp.engine.hooks.swad_hook import SWADHook
 from mmgmp.engine.hooks.task_gradient_hook import TaskGradientHook
 from mmgmp.engine.hooks.teacher_hook import TeacherHook
 
@@ -20,6 +21,7 @@ __all__ = [
     'GradBlendingHook',
     'PrototypeHook',
     'RunSummaryHook',
+    'SWADHook',
     'SafeCheckpointHook',
     'SettingsCheckHook',
     'TaskGradientHook',

@@ -41,6 +41,7 @@ def gather_facts(
     val = loader('val_dataloader') if is_training else None
     evaluators = list(_dicts(config.get('test_evaluator')))
     selectors = list(_dicts(config.get('val_evaluator')))
+    protocol = config.get('protocol') or {}
     topk = [
         k
         for evaluator in [*evaluators, *(selectors if is_training else ())]
@@ -59,7 +60,8 @@ def gather_facts(
         is_open_set=any(
             e.get('type') == 'OpenSetAccuracy' for e in evaluators
         ),
-        is_source=(config.get('protocol') or {}).get('measure') == 'source',
+        is_source=protocol.get('measure') == 'source',
+        is_oracle=bool(protocol.get('oracle')),
         topk=max(topk, default=1),
         missing_checkpoint=_missing_checkpoint(config.get('load_from')),
     )

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mmgmp.registry import DATASETS
+from mmgmp.registry import DATA_SAMPLERS, DATASETS
 from mmgmp.utils.settings import DataFacts, LoaderFacts
 
 # What datasets raise for files and values that are not as they should be.
 _FAILURES = (KeyError, OSError, TypeError, ValueError)
+_BALANCED = 'DomainBalancedSampler'
 
 
 def read_loader(
@@ -49,18 +50,31 @@ def read_loader(
         or bool(sampler.get('shuffle', True)),
         num_ranks=num_ranks,
         lists=_pipeline_lists(leaves),
+        block_size=_block_size(sampler),
     )
-    return _read_samples(facts, config['dataset'])
+    return _read_samples(facts, config['dataset'], sampler)
+
+
+def _block_size(sampler: Any) -> int | None:
+    """Of a sampler that balances the domains; None of any other."""
+    if not isinstance(sampler, Mapping) or sampler.get('type') != _BALANCED:
+        return None
+    size: int | None = sampler.get('batch_size')
+    return size
 
 
 def _read_samples(
-    facts: LoaderFacts, config: Mapping[str, Any]
+    facts: LoaderFacts, config: Mapping[str, Any], sampler: Any
 ) -> LoaderFacts:
     """Add what the dataset says, or why it says nothing."""
     try:
         dataset = DATASETS.build(_without_pipeline(config))
         if hasattr(dataset, 'full_init'):
             dataset.full_init()
+        num_samples = len(dataset)
+        if facts.block_size:
+            options = {**sampler, 'dataset': dataset, 'seed': 0}
+            num_samples = len(DATA_SAMPLERS.build(options)) * facts.num_ranks
     except _FAILURES as error:
         return replace(
             facts,
@@ -71,7 +85,7 @@ def _read_samples(
     return replace(
         facts,
         data=() if None in data else tuple(d for d in data if d is not None),
-        num_samples=len(dataset),
+        num_samples=num_samples,
     )
 
 

@@ -18,6 +18,8 @@ class PlannedModel(Protocol):
     """What a plan uses of the recognizer."""
 
     encoders: Any
+    fusion: Any
+    cls_head: Any
     unimodal_heads: Any
 
     def check_inputs(self, inputs: Inputs) -> None:
@@ -53,7 +55,7 @@ class BaseForwardPlan(ABC):
     provides: ClassVar[frozenset[str]] = frozenset()
     #: Whether samples may lack a modality; the plan then has to take its
     #: features from ``model.encode``.
-    allows_missing = True
+    allows_missing: bool = True
 
     def check(self, model: PlannedModel) -> None:  # noqa: B027
         """Refuse a model that the plan cannot run.

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import torch
 from mmaction.structures import ActionDataSample
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
 
 from mmgmp.models.forward_plans.base_plan import (
     BaseForwardPlan,
     Inputs,
     PlannedModel,
 )
+from mmgmp.models.forward_plans.moved_weights import (
+    refuse_recomputing,
+    run_moved,
+)
 from mmgmp.models.forward_plans.statistics_noise import (
-    check_statistics_noise,
-    statistics_noise,
+    build_noise,
+    disturbed,
 )
 from mmgmp.models.layers.full_precision import full_precision
 from mmgmp.registry import MODELS
@@ -43,14 +45,13 @@ class InnerStepPlan(BaseForwardPlan):
             with respect to theta is the identity.
         update_norm_stats: Whether the second pass updates batch-norm running
             statistics too, as the released code does.
-        dsu: Whether to disturb channel statistics around the last stage in
-            the first pass, as the released code does; see
-            ``statistics_noise``.
+        noise: Config of a noise on channel statistics in the first pass:
+            :class:`DSU`, as the released code has it, or :class:`MixStyle`.
 
     Raises:
         ValueError: If the step is negative, the model has no unimodal heads,
             an encoder recomputes activations (``with_cp``), which would
-            recompute them at theta, or does not allow ``dsu``.
+            recompute them at theta, or does not allow the noise.
 
     Source: MBCD (arXiv 2511.20258), Eq. (5) and (6); first order as in the
     released code. That batch norm learns in the first pass only is [choice].
@@ -64,7 +65,7 @@ class InnerStepPlan(BaseForwardPlan):
         step_size: float = 1e-4,
         second_order: bool = False,
         update_norm_stats: bool = False,
-        dsu: bool = False,
+        noise: Mapping[str, Any] | None = None,
     ) -> None:
         if step_size < 0:
             raise ValueError(
@@ -74,7 +75,7 @@ class InnerStepPlan(BaseForwardPlan):
         self.step_size = step_size
         self.second_order = second_order
         self.update_norm_stats = update_norm_stats
-        self.dsu = dsu
+        self.noise = build_noise(noise)
 
     def check(self, model: PlannedModel) -> None:
         """Refuse a model that the plan cannot run; see the base class."""
@@ -84,15 +85,9 @@ class InnerStepPlan(BaseForwardPlan):
                 " got none; set model.unimodal_heads=dict(type='MLP"
                 "ClassifierHead', num_classes=...)"
             )
-        for modality, encoder in model.encoders.items():
-            if getattr(encoder, 'with_cp', False):
-                raise ValueError(
-                    'model.forward_plan=InnerStepPlan cannot recompute '
-                    f'activations, got model.encoders.{modality}.with_cp='
-                    'True; set it to False'
-                )
-        if self.dsu:
-            check_statistics_noise(model.encoders)
+        refuse_recomputing(model.encoders, 'InnerStepPlan')
+        if self.noise is not None:
+            self.noise.check(model.encoders)
 
     def run(
         self,
@@ -106,8 +101,7 @@ class InnerStepPlan(BaseForwardPlan):
             m: encoder.forward_frozen(inputs[m])
             for m, encoder in model.encoders.items()
         }
-        noise = statistics_noise(model.encoders) if self.dsu else nullcontext()
-        with noise:
+        with disturbed(self.noise, model.encoders, data_samples):
             outputs = {
                 m: encoder.forward_trainable(states[m])
                 for m, encoder in model.encoders.items()
@@ -138,37 +132,10 @@ class InnerStepPlan(BaseForwardPlan):
                 self.step_size,
                 self.second_order,
             )
-            moved[modality] = self._run_again(
-                encoder, weights, states[modality]
+            moved[modality] = run_moved(
+                encoder, weights, states[modality], self.update_norm_stats
             )
         return moved
-
-    def _run_again(
-        self, encoder: nn.Module, weights: Mapping[str, Tensor], state: Any
-    ) -> Tensor:
-        """Run the trainable part with other weights."""
-        replaced = dict(weights)
-        if not self.update_norm_stats:
-            # Batch norm then writes its statistics into copies.
-            replaced |= {n: b.clone() for n, b in encoder.named_buffers()}
-        feature: Tensor = functional_call(
-            _TrainablePart(encoder),
-            {f'encoder.{name}': value for name, value in replaced.items()},
-            (state,),
-        )
-        return feature
-
-
-class _TrainablePart(nn.Module):
-    """Makes ``forward_trainable`` the forward that functional_call calls."""
-
-    def __init__(self, encoder: nn.Module) -> None:
-        super().__init__()
-        self.encoder: Any = encoder
-
-    def forward(self, state: Any) -> Tensor:
-        feature: Tensor = self.encoder.forward_trainable(state)
-        return feature
 
 
 def inner_step(

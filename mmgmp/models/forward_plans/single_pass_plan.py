@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmaction.structures import ActionDataSample
 
@@ -13,8 +13,8 @@ from mmgmp.models.forward_plans.base_plan import (
     PlannedModel,
 )
 from mmgmp.models.forward_plans.statistics_noise import (
-    check_statistics_noise,
-    statistics_noise,
+    build_noise,
+    disturbed,
 )
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch
@@ -25,20 +25,21 @@ class SinglePassPlan(BaseForwardPlan):
     """Encode, fuse and classify once.
 
     Args:
-        dsu: Whether to disturb channel statistics around the last stage; see
-            ``statistics_noise``. An option of JAT's later released code.
+        noise: Config of a noise on channel statistics: :class:`DSU`, an
+            option of JAT's later released code, or :class:`MixStyle`.
 
     Raises:
-        ValueError: If an encoder does not allow ``dsu``.
+        ValueError: If an encoder does not allow the noise.
     """
 
-    def __init__(self, dsu: bool = False) -> None:
-        self.dsu = dsu
+    def __init__(self, noise: Mapping[str, Any] | None = None) -> None:
+        self.noise = build_noise(noise)
+        self.allows_missing = self.noise is None or self.noise.allows_missing
 
     def check(self, model: PlannedModel) -> None:
         """Refuse a model that the plan cannot run; see the base class."""
-        if self.dsu:
-            check_statistics_noise(model.encoders)
+        if self.noise is not None:
+            self.noise.check(model.encoders)
 
     def run(
         self,
@@ -47,7 +48,6 @@ class SinglePassPlan(BaseForwardPlan):
         data_samples: Sequence[ActionDataSample],
     ) -> MultiModalBatch:
         """Return the batch; see the base class."""
-        noise = statistics_noise(model.encoders) if self.dsu else nullcontext()
-        with noise:
+        with disturbed(self.noise, model.encoders, data_samples):
             outputs = model.encode(inputs)
         return model.assemble(outputs, inputs, data_samples)

@@ -1,61 +1,139 @@
-"""Noise on channel statistics around the last stage of an encoder."""
+"""Noise on channel statistics, where an encoder's stages begin and end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import Any, ClassVar
 
 import torch
+from mmaction.structures import ActionDataSample
 from torch import Tensor, nn
 
-from mmgmp.models.encoders.stages import split_stages
+from mmgmp.models.encoders.stages import StagedBackbone, split_stages
+from mmgmp.registry import MODELS
 
-#: How often each of the two places is disturbed, per batch.
+#: How often each of the two places of DSU is disturbed, per batch.
 PROBABILITY = 0.5
 
 
-def check_statistics_noise(encoders: Mapping[str, Any]) -> None:
-    """Refuse encoders whose last stage cannot be disturbed.
+class StatisticsNoise(ABC):
+    """Disturb feature maps within the encoders, in training passes only.
+
+    It acts inside the trained part of an encoder: what the frozen stages
+    return stays what it is, so that it may come from a feature cache.
+    """
+
+    #: Whether samples may lack a modality.
+    allows_missing: ClassVar[bool] = True
+
+    def check(self, encoders: Mapping[str, Any]) -> None:
+        """Refuse encoders whose stages cannot be disturbed.
+
+        Args:
+            encoders: Modality encoders.
+
+        Raises:
+            ValueError: If a backbone cannot be split into stages, or
+                activations are recomputed, which would draw other noise.
+        """
+        option = f'model.forward_plan.noise={type(self).__name__}'
+        for modality, encoder in encoders.items():
+            name = type(encoder.backbone).__name__
+            stages = split_stages(encoder.backbone)
+            if stages is None:
+                raise ValueError(
+                    f'{option} needs backbones with stages (ResNet, ResNet3d,'
+                    f' SlowOnly, SlowFast), got {name} for {modality}; set '
+                    'noise=None'
+                )
+            if encoder.with_cp:
+                raise ValueError(
+                    f'{option} cannot recompute activations, got '
+                    f'model.encoders.{modality}.with_cp=True; set with_cp='
+                    'False or noise=None'
+                )
+            self.check_stages(modality, stages, encoder.frozen_stages)
+
+    def check_stages(  # noqa: B027
+        self, modality: str, stages: StagedBackbone, frozen: int
+    ) -> None:
+        """Refuse an encoder that lacks a stage.
+
+        Args:
+            modality: Of the encoder.
+            stages: Its stages.
+            frozen: The last frozen one, -1 for none.
+        """
+
+    @abstractmethod
+    def around(
+        self,
+        encoders: Mapping[str, Any],
+        data_samples: Sequence[ActionDataSample],
+    ) -> AbstractContextManager[Any]:
+        """Disturb whatever the encoders are run on inside.
+
+        Args:
+            encoders: Modality encoders that :meth:`check` lets pass.
+            data_samples: One per row of the inputs.
+        """
+
+
+def build_noise(noise: Mapping[str, Any] | None) -> StatisticsNoise | None:
+    """Build the noise of a forward plan.
 
     Args:
-        encoders: Modality encoders.
+        noise: Its config; None for none.
 
     Raises:
-        ValueError: If a backbone cannot be split into stages, or activations
-            are recomputed, which would draw other noise.
+        TypeError: If it is something else.
     """
-    for modality, encoder in encoders.items():
-        name = type(encoder.backbone).__name__
-        if split_stages(encoder.backbone) is None:
-            raise ValueError(
-                'model.forward_plan.dsu=True needs backbones with stages '
-                f'(ResNet, ResNet3d, SlowOnly, SlowFast), got {name} for '
-                f'{modality}; set dsu=False'
-            )
-        if encoder.with_cp:
-            raise ValueError(
-                'model.forward_plan.dsu=True cannot recompute activations, '
-                f'got model.encoders.{modality}.with_cp=True; set one of both '
-                'to False'
-            )
+    built = None if noise is None else MODELS.build(dict(noise))
+    if built is not None and not isinstance(built, StatisticsNoise):
+        raise TypeError(
+            "model.forward_plan.noise must be dict(type='DSU') or "
+            f"dict(type='MixStyle'), got a {type(built).__name__}"
+        )
+    return built
 
 
-@contextmanager
-def statistics_noise(encoders: Mapping[str, Any]) -> Iterator[None]:
+def disturbed(
+    noise: StatisticsNoise | None,
+    encoders: Mapping[str, Any],
+    data_samples: Sequence[ActionDataSample],
+) -> AbstractContextManager[Any]:
+    """Return the context of a training pass, with or without noise.
+
+    Args:
+        noise: The noise; None for none.
+        encoders: As in :meth:`StatisticsNoise.around`.
+        data_samples: As in :meth:`StatisticsNoise.around`.
+    """
+    if noise is None:
+        return nullcontext()
+    return noise.around(encoders, data_samples)
+
+
+@MODELS.register_module()
+class DSU(StatisticsNoise):
     """Disturb what enters and leaves the last stage of every encoder.
 
     Each of the two places, and each pathway of SlowFast, is left alone or
-    disturbed as a whole, with equal odds.
-
-    Args:
-        encoders: Modality encoders that :func:`check_statistics_noise` lets
-            pass.
+    disturbed as a whole, with equal odds; see :func:`resample_statistics`.
 
     Source: DSU as in the code that was released with MBCD (arXiv
     2511.20258); a later release of JAT has it as an option.
     """
-    with ExitStack() as stack:
+
+    def around(
+        self,
+        encoders: Mapping[str, Any],
+        data_samples: Sequence[ActionDataSample],  # noqa: ARG002
+    ) -> AbstractContextManager[Any]:
+        """Disturb the last stages; see the base class."""
+        stack = ExitStack()
         for encoder in encoders.values():
             stages: Any = split_stages(encoder.backbone)
             for module in stages.modules(stages.num_stages):
@@ -64,7 +142,7 @@ def statistics_noise(encoders: Mapping[str, Any]) -> Iterator[None]:
                     module.register_forward_hook(_after),
                 ):
                     stack.callback(handle.remove)
-        yield
+        return stack
 
 
 def resample_statistics(maps: Tensor, eps: float = 1e-6) -> Tensor:

@@ -20,7 +20,8 @@ config, and writing it out again changes nothing.
 ``cache``              folder of a feature cache to read instead of the files
 ``views``              views of a sample that training draws among, and
                        ``view_seed``, which ones
-``allow_seen_target``  lets a target be among the sources, for an upper bound
+``oracle``             True trains on the target as well, as an upper bound
+``allow_seen_target``  lets a target be among the sources, or select
 =====================  ===================================================
 
 Keys that are left out, or None, have no effect. Further keys are refused, so
@@ -30,6 +31,7 @@ that a misspelt one cannot go unnoticed.
 from __future__ import annotations
 
 from mmgmp.utils.protocol.caching import check_frozen, read_files, unwrap_views
+from mmgmp.utils.protocol.oracle import trained_domains
 from mmgmp.utils.protocol.reading import Protocol, read_protocol
 from mmgmp.utils.protocol.writing import find_datasets, resolve_protocol
 
@@ -40,5 +42,6 @@ __all__ = [
     'read_files',
     'read_protocol',
     'resolve_protocol',
+    'trained_domains',
     'unwrap_views',
 ]

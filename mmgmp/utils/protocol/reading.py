@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from mmgmp.utils.protocol.oracle import trained_domains
 
 _NEEDED = ('domains', 'target', 'modalities', 'num_classes')
 _KNOWN = (
     *_NEEDED, 'sources', 'companions', 'missing', 'corruption', 'measure',
-    'foreign', 'allow_seen_target', 'cache', 'views', 'view_seed', 'written',
+    'foreign', 'allow_seen_target', 'oracle', 'cache', 'views', 'view_seed',
+    'written',
 )  # fmt: skip
 #: Transform that damages a modality.
 DAMAGE = {'video': 'CorruptVideo', 'audio': 'CorruptAudio'}
@@ -23,7 +26,7 @@ class Protocol:
     """A checked protocol, its defaults filled in.
 
     Args:
-        sources: Domains to train on, in label order.
+        sources: Source domains, in label order.
         target: Unseen domains.
         modalities: What the model looks at, in the model's order.
         loads: What is read: these, and companions.
@@ -37,6 +40,8 @@ class Protocol:
         views: Views of a sample to draw among in training; None draws new
             ones from the files, or among all that a cache has.
         view_seed: Which views these are.
+        oracle: Whether the target is trained on as well, as an upper bound;
+            validation and selection stay on the sources.
     """
 
     sources: list[str]
@@ -51,6 +56,12 @@ class Protocol:
     cache: str | None = None
     views: int | None = None
     view_seed: int = 0
+    oracle: bool = False
+
+    @property
+    def trained(self) -> list[str]:
+        """Domains to train on, in label order."""
+        return trained_domains(asdict(self))
 
     @property
     def name(self) -> str:
@@ -68,6 +79,7 @@ class Protocol:
             *([self.measure.replace('_', '-')] if self.measure else []),
             *([f'{self.views}-views'] if self.views else []),
             *(['cached'] if self.cache else []),
+            *(['oracle'] if self.oracle else []),
         ]
         return '_'.join(parts)
 
@@ -121,6 +133,7 @@ def read_protocol(values: Mapping[str, Any], order: Sequence[str]) -> Protocol:
         severity,
         measure,
         *_views(values),
+        oracle=_oracle(values),
     )
 
 
@@ -200,6 +213,16 @@ def _views(values: Mapping[str, Any]) -> tuple[str | None, int | None, int]:
                 f'{value!r}; leave it out for the default'
             )
     return cache or None, values.get('views'), values.get('view_seed') or 0
+
+
+def _oracle(values: Mapping[str, Any]) -> bool:
+    oracle = values.get('oracle') or False
+    if not isinstance(oracle, bool):
+        raise ValueError(
+            'protocol.oracle must be True (train on the target as well) or '
+            f'False, got {oracle!r}'
+        )
+    return oracle
 
 
 def _names(key: str, value: Any, known: Sequence[str] | None) -> list[str]:

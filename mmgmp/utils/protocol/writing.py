@@ -15,6 +15,7 @@ from mmgmp.utils.protocol.caching import (
     choose_views,
     read_files,
 )
+from mmgmp.utils.protocol.oracle import hold_out, trained_domains
 from mmgmp.utils.protocol.reading import (
     DAMAGE,
     Protocol,
@@ -24,6 +25,8 @@ from mmgmp.utils.protocol.reading import (
 
 _AnyConfig = TypeVar('_AnyConfig', Config, ConfigDict)
 
+#: What a config that was written out cannot be changed in.
+_LASTING = ('modalities', 'num_classes', 'oracle')
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _HEADS = ('cls_head', 'domain_head', 'unimodal_heads', 'methods')
 
@@ -73,6 +76,8 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
     _check_written(protocol, written)
     if protocol.measure == 'source' and not written.get('measure'):
         _test_on_sources(config)
+    elif protocol.oracle and not written:
+        _hold_out(config)
     for loader in _LOADERS:
         if config.get(loader) is not None:
             for part in find_datasets(config[loader]['dataset']):
@@ -98,6 +103,17 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
         config['work_dir'] += f'/{protocol.name}'
     values['written'] = asdict(protocol)
     return config
+
+
+def _hold_out(config: Any) -> None:
+    """Test on those clips of the target that are not trained on."""
+    test, train = (
+        list(find_datasets(config[loader]['dataset']))
+        if config.get(loader) is not None
+        else []
+        for loader in ('test_dataloader', 'train_dataloader')
+    )
+    hold_out(test, train)
 
 
 def _test_on_sources(config: Any) -> None:
@@ -144,9 +160,10 @@ def _check_written(protocol: Protocol, written: Mapping[str, Any]) -> None:
     final = [
         key
         for key in ('modalities', 'num_classes', 'missing', 'corruption',
-                    'severity', 'measure')
-        if written[key] != now[key]
-        and (written[key] or key in ('modalities', 'num_classes'))
+                    'severity', 'measure', 'oracle')
+        # Older configs do not know all keys.
+        if written.get(key, now[key]) != now[key]
+        and (written[key] or key in _LASTING)
         and not (key == 'severity' and not written['corruption'])
     ]  # fmt: skip
     if len(written['sources']) != len(now['sources']):
@@ -190,8 +207,11 @@ def _write_data(
     is_test = loader == 'test_dataloader'
     is_unseen = is_test and protocol.measure != 'source'
     side = 'target' if is_unseen else 'sources'
-    wanted = {'domains': getattr(protocol, side), 'modalities': protocol.loads}
-    before = {'domains': written.get(side), 'modalities': written.get('loads')}
+    domains, known = getattr(protocol, side), written.get(side)
+    if loader == 'train_dataloader':
+        domains, known = protocol.trained, trained_domains(written)
+    wanted = {'domains': domains, 'modalities': protocol.loads}
+    before = {'domains': known, 'modalities': written.get('loads')}
     for part in find_datasets(dataset, is_test and _is_concatenated(written)):
         for key, value in wanted.items():
             found = list(part.get(key) or ())
@@ -221,21 +241,21 @@ def _write_model(
         model['unimodal_heads'] = {
             m: head for m, head in heads.items() if m in protocol.modalities
         }
-    if len(protocol.sources) == 1:
+    if len(protocol.trained) == 1:
         model['domain_head'] = None  # there is nothing to tell apart
     counts = {
         'num_classes': protocol.num_classes,
-        'num_domains': len(protocol.sources),
+        'num_domains': len(protocol.trained),
     }
     for key in _HEADS:
         _fill_in(model.get(key), counts, f'model.{key}')
     for method in model.get('methods') or ():
         # Those of another target, where it was written out before.
-        if method.get('sources') == written.get('sources', []):
+        if method.get('sources') == trained_domains(written):
             method['sources'] = None
     _fill_in(
         model.get('methods'),
-        {'sources': list(protocol.sources)},
+        {'sources': protocol.trained},
         'model.methods',
     )
     if protocol.missing:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mmgmp.utils.settings.facts import Problem, RunFacts
+from mmgmp.utils.settings.facts import WARNING, Problem, RunFacts
 
 KEY = 'mmgmp_protocol'
 # Counters of batch norm came with PyTorch 0.4; nothing computes with them.
@@ -24,6 +24,7 @@ class TrainedOn:
         corpus: Name of the corpus.
         seen: Domains that went into the weights: the sources, and those of
             the checkpoint that training started from.
+        oracle: Targets that were trained on as an upper bound.
     """
 
     sources: tuple[str, ...]
@@ -31,6 +32,7 @@ class TrainedOn:
     modalities: tuple[str, ...] = ()
     corpus: str = ''
     seen: tuple[str, ...] = ()
+    oracle: tuple[str, ...] = ()
 
     def as_meta(self) -> dict[str, Any]:
         """Return plain lists and words, to be stored."""
@@ -59,6 +61,11 @@ class TrainedOn:
             modalities,
             train.data[0].corpus,
             train.all_domains,
+            tuple(
+                name
+                for name in train.all_domains
+                if facts.is_oracle and name in facts.targets
+            ),
         )
 
     @classmethod
@@ -96,6 +103,7 @@ class TrainedOn:
             _names(own, 'modalities'),
             str(own.get('corpus', '')),
             _names(own, 'seen'),
+            _names({'oracle': [], **own}, 'oracle'),
         )
 
     def seen_of(self, corpus: str) -> tuple[str, ...]:
@@ -116,6 +124,7 @@ def check_tested(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
     """
     rule = _check_source if facts.is_source else check_target
     yield from rule(trained, facts)
+    yield from _check_oracle(trained, facts)
     if facts.test is None:
         return
     for data in facts.test.data:
@@ -144,17 +153,47 @@ def check_target(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
     Yields:
         What is wrong.
     """
-    test = facts.test
-    corpora = {d.corpus for d in test.data} if test and test.data else {''}
-    seen = {d for corpus in corpora for d in trained.seen_of(corpus)}
+    seen = _seen(trained, facts)
     wrong = [d for d in facts.targets if d in seen]
-    if wrong:
+    if wrong and facts.is_oracle:
+        yield Problem(
+            'checkpoint-target',
+            f'the target {wrong} is in the weights of this checkpoint, as '
+            'protocol.oracle=True says: an upper bound, and no result of '
+            'domain generalisation',
+            WARNING,
+        )
+    elif wrong:
+        is_oracle = set(wrong) <= set(trained.oracle)
         yield Problem(
             'checkpoint-target',
             f'test_dataloader.dataset.domains={list(facts.targets)}: {wrong} '
             'was among the source domains of this checkpoint '
             f'{list(trained.seen)}, so it is no unseen target; test another '
-            'domain, or set default_hooks.settings.allow_seen_target=True',
+            'domain, or '
+            + (
+                'say that it is an oracle with protocol.oracle=True'
+                if is_oracle
+                else 'set default_hooks.settings.allow_seen_target=True'
+            ),
+        )
+
+
+def _seen(trained: TrainedOn, facts: RunFacts) -> set[str]:
+    """Domains of the tested corpora that went into the weights."""
+    test = facts.test
+    corpora = {d.corpus for d in test.data} if test and test.data else {''}
+    return {d for corpus in corpora for d in trained.seen_of(corpus)}
+
+
+def _check_oracle(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
+    unseen = [d for d in facts.targets if d not in _seen(trained, facts)]
+    if facts.is_oracle and unseen:
+        yield Problem(
+            'checkpoint-target',
+            'protocol.oracle=True must test a checkpoint that was trained on '
+            f'the target {unseen}, got one of {list(trained.seen)}; leave '
+            'protocol.oracle out, and the target is unseen',
         )
 
 

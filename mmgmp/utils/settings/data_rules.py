@@ -6,6 +6,7 @@ import os.path
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from mmgmp.utils.settings.batch_rules import check_batches
 from mmgmp.utils.settings.facts import (
     ERROR,
     WARNING,
@@ -32,8 +33,7 @@ def check_loaders(facts: RunFacts) -> Iterator[Problem]:
             yield from _check_empty(facts, loader)
             yield from _check_lists(loader)
     if facts.train is not None and facts.train.is_known:
-        yield from _check_batches(facts.train)
-        yield from _check_shuffle(facts.train)
+        yield from check_batches(facts.train)
         yield from _check_classes_filled(facts.train)
     for evaluated in (facts.val, facts.test):
         if evaluated is not None and evaluated.drop_last:
@@ -58,19 +58,36 @@ def check_protocol(facts: RunFacts) -> Iterator[Problem]:
     sources = facts.train.all_domains
     seen = [d for d in facts.targets if d in sources]
     if seen and _share_corpus(facts.train, facts.test):
-        yield Problem(
-            'target-among-sources',
-            'test_dataloader.dataset.domains must not be among the source '
-            f'domains of train_dataloader {list(sources)}, got {seen}: an '
-            'unseen domain would have been trained on; change one of the '
-            'two, or set default_hooks.settings.allow_seen_target=True',
-        )
+        yield _seen_target(facts, sources, seen)
+    if facts.is_oracle:
+        # It may be trained on, and still selects nothing.
+        sources = tuple(d for d in sources if d not in facts.targets)
     if facts.val is not None:
         yield from _check_selection(facts, facts.val, sources)
     for loader in (facts.val, facts.test):
         if loader is not None:
             yield from _check_classes(facts, facts.train, loader)
-            yield from _check_overlap(facts.train, loader)
+            yield from _check_overlap(facts, facts.train, loader)
+
+
+def _seen_target(
+    facts: RunFacts, sources: Sequence[str], seen: Sequence[str]
+) -> Problem:
+    rule = 'target-among-sources'
+    if facts.is_oracle:
+        return Problem(
+            rule,
+            f'protocol.oracle=True trains on the target {list(seen)}, too: '
+            'an upper bound, and no result of domain generalisation',
+            WARNING,
+        )
+    return Problem(
+        rule,
+        'test_dataloader.dataset.domains must not be among the source '
+        f'domains of train_dataloader {list(sources)}, got {list(seen)}: an '
+        'unseen domain would have been trained on; change one of the two, '
+        'or set protocol.oracle=True for an upper bound that says so',
+    )
 
 
 def _check_readable(facts: RunFacts, loader: LoaderFacts) -> Iterator[Problem]:
@@ -145,50 +162,6 @@ def _check_lists(loader: LoaderFacts) -> Iterator[Problem]:
             f'{loader.name}.dataset.pipeline must have a list of transforms '
             f'for every one of dataset.modalities, got none for {bare}; it '
             f'has {list(loader.lists)}',
-        )
-
-
-def _check_batches(train: LoaderFacts) -> Iterator[Problem]:
-    size, share = train.batch_size, -(-train.num_samples // train.num_ranks)
-    if not size or not share:
-        return
-    ranks = (
-        '' if train.num_ranks == 1 else f' of each of {train.num_ranks} ranks'
-    )
-    if train.num_batches == 0:
-        yield Problem(
-            'batch',
-            f'train_dataloader.batch_size must be at most the {share} '
-            f'samples{ranks}, got {size} with drop_last=True: there would be '
-            'no batch and no step; set a smaller batch_size',
-        )
-    elif share < size:
-        yield Problem(
-            'batch',
-            f'train_dataloader.batch_size={size} is more than the {share} '
-            f'samples{ranks}: every batch is the whole set; set a smaller '
-            'batch_size',
-            WARNING,
-        )
-    elif train.drop_last and (share % size) / share > 0.25:
-        yield Problem(
-            'drop-last',
-            f'train_dataloader.drop_last leaves out {share % size} of the '
-            f'{share} samples{ranks} in every epoch with batch_size={size}; '
-            'another batch_size would fit better',
-            WARNING,
-        )
-
-
-def _check_shuffle(train: LoaderFacts) -> Iterator[Problem]:
-    # A batch sampler of the user's has an order of its own.
-    if train.batch_size and train.num_samples and not train.shuffle:
-        yield Problem(
-            'shuffle',
-            'train_dataloader.sampler.shuffle should be True, got False: '
-            'annotation files are sorted, so batches would hold one domain '
-            'or class',
-            WARNING,
         )
 
 
@@ -299,15 +272,16 @@ def _difference(own: DataFacts, data: DataFacts) -> str:
 
 
 def _check_overlap(
-    train: LoaderFacts, loader: LoaderFacts
+    facts: RunFacts, train: LoaderFacts, loader: LoaderFacts
 ) -> Iterator[Problem]:
     common = train.ids & loader.ids
     if common:
         # A few are a flaw of the corpus, many are the wrong file. Of a target
-        # that is a source another rule has spoken.
+        # that is a source, but no oracle, another rule has spoken.
+        is_told = loader is facts.test and not facts.is_oracle
         is_source = set(loader.all_domains) <= set(train.all_domains)
         is_wrong_file = len(common) * 2 > len(loader.ids) and not (
-            is_source and loader.name == 'test_dataloader'
+            is_source and is_told
         )
         yield Problem(
             'overlap',

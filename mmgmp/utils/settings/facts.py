@@ -69,6 +69,8 @@ class LoaderFacts:
         num_ranks: Processes that share the samples.
         lists: Modalities that the pipeline has transforms for; None if it
             cannot be told.
+        block_size: Samples of a block of domains by turns, where the sampler
+            balances them; None otherwise.
         failure: Why the annotation could not be read, ``''`` if it could.
         is_missing: Whether that is because a file does not exist.
     """
@@ -83,6 +85,7 @@ class LoaderFacts:
     shuffle: bool = True
     num_ranks: int = 1
     lists: tuple[str, ...] | None = None
+    block_size: int | None = None
     failure: str = ''
     is_missing: bool = False
 
@@ -181,6 +184,7 @@ class RunFacts:
             to know.
         is_open_set: Whether the target may have further classes.
         is_source: Whether the test is on purpose one of the source domains.
+        is_oracle: Whether the target is trained on as well, on purpose.
         topk: Largest k of an accuracy.
         missing_checkpoint: Path of a checkpoint that does not exist.
     """
@@ -193,6 +197,7 @@ class RunFacts:
     foreign_domains: tuple[str, ...] = ()
     is_open_set: bool = False
     is_source: bool = False
+    is_oracle: bool = False
     topk: int = 1
     missing_checkpoint: str = ''
 

@@ -133,6 +133,21 @@ def test_a_misspelt_target_is_found_where_its_data_are_not(corpus):
     assert "got ['humna']; it has ['a', 'b', 'c']" in rules['domains']
 
 
+@pytest.mark.parametrize(
+    ('size', 'block', 'rule'),
+    [(4, 4, set()), (4, 2, set()), (6, 4, {'batch'}), (4, 3, {'annotation'})],
+)
+def test_balanced_batches_fit_those_of_the_loader(corpus, size, block, rule):
+    given = config(corpus)
+    sampler = dict(type='DomainBalancedSampler', batch_size=block)
+    given.train_dataloader.update(batch_size=size, sampler=sampler)
+    given.train_dataloader.dataset.update(skip_list=['a/train00'])
+    facts = gather_facts(given)
+    assert {p.rule for p in check_run(facts)} == rule
+    if not rule:  # 7 of a, 8 of b
+        assert facts.train.num_samples == 7 // (block // 2) * block
+
+
 def test_a_test_reads_the_test_alone(corpus):
     given = config(corpus)
     given.train_dataloader.dataset.data_root = 'no'

@@ -12,6 +12,7 @@ SMALL = ('video', 'flow')
 HEADS = dict(
     type='MLPClassifierHead', num_classes=3, hidden_channels=0, dropout=0.0
 )
+DSU = dict(type='DSU')
 
 
 def build(plan, frozen_stages=-1, **encoder):
@@ -75,7 +76,7 @@ def test_gradients_flow_and_one_sample_is_left_alone():
 @pytest.mark.parametrize('frozen_stages', [-1, 3])
 @pytest.mark.parametrize('plan', ['SinglePassPlan', 'InnerStepPlan'])
 def test_features_are_disturbed_in_the_plan_only(plan, frozen_stages, always):
-    model = build(dict(type=plan, dsu=True), frozen_stages)
+    model = build(dict(type=plan, noise=DSU), frozen_stages)
     first, second = run(model, 0), run(model, 1)
     plain = model.transform_features(model.encode(first.inputs))
     for m in SMALL:
@@ -94,7 +95,7 @@ def test_both_ends_of_the_last_stage_of_each_pathway(always, monkeypatch):
         return maps
 
     monkeypatch.setattr(noise, 'resample_statistics', record)
-    model = build(dict(type='SinglePassPlan', dsu=True))
+    model = build(dict(type='SinglePassPlan', noise=DSU))
     run(model)
     fast, slow = model.encoders['video'].backbone, model.encoders['flow']
     assert len(shapes) == 2 * 3
@@ -107,7 +108,7 @@ def test_both_ends_of_the_last_stage_of_each_pathway(always, monkeypatch):
 
 
 def test_the_second_pass_of_the_inner_step_is_clean(always):
-    model = build(dict(type='InnerStepPlan', step_size=0.0, dsu=True))
+    model = build(dict(type='InnerStepPlan', step_size=0.0, noise=DSU))
     batch = run(model)
     plain = model.encode(batch.inputs)
     for m in SMALL:
@@ -123,16 +124,19 @@ def test_odds_are_even(monkeypatch):
 @pytest.mark.parametrize('plan', ['SinglePassPlan', 'InnerStepPlan'])
 def test_recomputed_activations_are_refused(plan):
     with pytest.raises(ValueError, match='with_cp=True'):
-        build(dict(type=plan, dsu=True), with_cp=True)
+        build(dict(type=plan, noise=DSU), with_cp=True)
 
 
 def test_a_backbone_without_stages_is_refused():
     config = toy_recognizer(
-        ('flow',), forward_plan=dict(type='SinglePassPlan', dsu=True)
+        ('flow',),
+        forward_plan=dict(type='SinglePassPlan', noise=DSU),
     )
     config['encoders']['flow'].update(
         backbone=dict(type='MobileNetV2TSM', num_segments=1, pretrained=None),
         out_channels=1280,
     )
-    with pytest.raises(ValueError, match='MobileNetV2TSM for flow.*dsu=False'):
+    with pytest.raises(
+        ValueError, match='MobileNetV2TSM for flow.*noise=None'
+    ):
         MODELS.build(config)

@@ -61,6 +61,23 @@ def test_weights_remember_where_they_started():
     assert rules(check_target(started, run())) == ['checkpoint-target']
 
 
+def test_an_oracle_is_tested_as_one_or_not_at_all():
+    facts = run(train=loader('train', data('abc')), is_oracle=True)
+    oracle = TrainedOn.from_facts(facts)
+    assert (oracle.oracle, oracle.seen) == (('c',), ('a', 'b', 'c'))
+    assert TrainedOn.from_meta({KEY: oracle.as_meta()}) == oracle
+    meta = {KEY: {k: v for k, v in TRAINED.as_meta().items() if k != 'oracle'}}
+    assert TrainedOn.from_meta(meta) == TRAINED  # an older one
+    [told] = check_tested(oracle, replace(facts, train=None))
+    assert (told.rule, told.severity) == ('checkpoint-target', 'warning')
+    [refused] = check_tested(oracle, run(train=None))
+    assert refused.severity == 'error'
+    assert 'say that it is an oracle with protocol.oracle' in refused.text
+    [wrong] = check_tested(TRAINED, replace(facts, train=None))
+    assert wrong.severity == 'error'
+    assert "trained on the target ['c']" in wrong.text
+
+
 @pytest.mark.parametrize(
     ('change', 'rule'),
     [

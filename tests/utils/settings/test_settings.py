@@ -178,6 +178,36 @@ def test_what_is_meant_is_no_error(changes):
     assert [p for p in check_run(run(**changes)) if p.severity == ERROR] == []
 
 
+def oracle(**changes):
+    facts = dict(
+        train=loader('train', data('abc')),
+        model=model(num_domains={'model.domain_head.num_domains': 3}),
+        is_oracle=True,
+    )
+    return run(**{**facts, **changes})
+
+
+def test_an_oracle_is_named():
+    [problem] = check_run(oracle())
+    expected = ('target-among-sources', WARNING)
+    assert (problem.rule, problem.severity) == expected
+    assert 'no result of domain generalisation' in problem.text
+
+
+@pytest.mark.parametrize(
+    ('rule', 'changes'),
+    [
+        ('selection', dict(val=loader('val', data('abc', 'test')))),
+        ('selection', dict(val=loader('val', data('c', 'test')))),
+        ('overlap', dict(test=loader('test', data('c')))),
+        ('num-domains', dict(model=run().model)),
+    ],
+)
+def test_an_oracle_is_held_to_the_other_rules(rule, changes):
+    found = check_run(oracle(**changes))
+    assert [p.rule for p in found if p.severity == ERROR] == [rule]
+
+
 def test_batches_are_those_of_one_rank():
     train = loader('train', data('ab'), num_ranks=4)
     assert train.num_batches == 0
