@@ -279,3 +279,29 @@ def test_a_foreign_corpus_is_read_as_the_own():
     epic = ROOT / 'configs/gmp/gmp_epic.py'
     with pytest.raises(ValueError, match='protocol.foreign must name'):
         load(epic, measure='out_of_distribution')
+
+
+def test_unknown_classes_are_trained_without_and_tested_with():
+    unknown = ['running', 'swimming']
+    plain = load(unknown_classes=unknown)
+    assert plain.model.cls_head.num_classes == 5
+    for loader in ('train', 'val', 'test'):
+        dataset = plain[f'{loader}_dataloader'].dataset
+        assert dataset.unknown_classes == unknown
+        assert not dataset.keep_unknown
+    tested = load(unknown_classes=unknown, measure='open_set')
+    assert tested.test_dataloader.dataset.keep_unknown
+    assert not tested.val_dataloader.dataset.keep_unknown
+    assert tested.protocol.written.unknown_classes == unknown
+    # Written out, it is what it is.
+    assert resolve_protocol(tested).to_dict() == tested.to_dict()
+    tested.protocol.unknown_classes = ['running']
+    with pytest.raises(ValueError, match='unknown_classes='):
+        resolve_protocol(tested)
+
+
+def test_two_classes_must_be_known():
+    assert read(unknown_classes=['a', 'b c']).known_classes == 5
+    assert read(unknown_classes=['a', 'b c']).name.endswith('not-a_not-b-c')
+    with pytest.raises(ValueError, match='must leave two classes or more'):
+        read(unknown_classes=list('abcdef'))

@@ -21,6 +21,8 @@ config, and writing it out again changes nothing.
 ``views``              views of a sample that training draws among, and
                        ``view_seed``, which ones
 ``oracle``             True trains on the target as well, as an upper bound
+``unknown_classes``    classes that are not trained on; a test with
+                       ``measure='open_set'`` has samples of them
 ``allow_seen_target``  lets a target be among the sources, or select
 =====================  ===================================================
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mmgmp.utils.protocol.oracle import trained_domains
@@ -12,7 +12,7 @@ _NEEDED = ('domains', 'target', 'modalities', 'num_classes')
 _KNOWN = (
     *_NEEDED, 'sources', 'companions', 'missing', 'corruption', 'measure',
     'foreign', 'allow_seen_target', 'oracle', 'cache', 'views', 'view_seed',
-    'written',
+    'unknown_classes', 'written',
 )  # fmt: skip
 #: Transform that damages a modality.
 DAMAGE = {'video': 'CorruptVideo', 'audio': 'CorruptAudio'}
@@ -42,6 +42,8 @@ class Protocol:
         view_seed: Which views these are.
         oracle: Whether the target is trained on as well, as an upper bound;
             validation and selection stay on the sources.
+        unknown_classes: Classes that are not trained on; only a test with
+            ``measure='open_set'`` has samples of them.
     """
 
     sources: list[str]
@@ -57,6 +59,12 @@ class Protocol:
     views: int | None = None
     view_seed: int = 0
     oracle: bool = False
+    unknown_classes: list[str] = field(default_factory=list)
+
+    @property
+    def known_classes(self) -> int:
+        """Number of classes that the model tells apart."""
+        return self.num_classes - len(self.unknown_classes)
 
     @property
     def trained(self) -> list[str]:
@@ -80,6 +88,7 @@ class Protocol:
             *([f'{self.views}-views'] if self.views else []),
             *(['cached'] if self.cache else []),
             *(['oracle'] if self.oracle else []),
+            *(f'not-{n.replace(" ", "-")}' for n in self.unknown_classes),
         ]
         return '_'.join(parts)
 
@@ -134,6 +143,7 @@ def read_protocol(values: Mapping[str, Any], order: Sequence[str]) -> Protocol:
         measure,
         *_views(values),
         oracle=_oracle(values),
+        unknown_classes=_unknown(values, num_classes),
     )
 
 
@@ -223,6 +233,17 @@ def _oracle(values: Mapping[str, Any]) -> bool:
             f'False, got {oracle!r}'
         )
     return oracle
+
+
+def _unknown(values: Mapping[str, Any], num_classes: int) -> list[str]:
+    given = values.get('unknown_classes') or []
+    names = _names('unknown_classes', given, None)
+    if num_classes - len(names) < 2:
+        raise ValueError(
+            'protocol.unknown_classes must leave two classes or more of '
+            f'{num_classes}, got {names}'
+        )
+    return names
 
 
 def _names(key: str, value: Any, known: Sequence[str] | None) -> list[str]:

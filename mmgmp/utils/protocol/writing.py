@@ -26,7 +26,7 @@ from mmgmp.utils.protocol.reading import (
 _AnyConfig = TypeVar('_AnyConfig', Config, ConfigDict)
 
 #: What a config that was written out cannot be changed in.
-_LASTING = ('modalities', 'num_classes', 'oracle')
+_LASTING = ('modalities', 'num_classes', 'oracle', 'unknown_classes')
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _HEADS = ('cls_head', 'domain_head', 'unimodal_heads', 'methods')
 
@@ -160,7 +160,7 @@ def _check_written(protocol: Protocol, written: Mapping[str, Any]) -> None:
     final = [
         key
         for key in ('modalities', 'num_classes', 'missing', 'corruption',
-                    'severity', 'measure', 'oracle')
+                    'severity', 'measure', 'oracle', 'unknown_classes')
         # Older configs do not know all keys.
         if written.get(key, now[key]) != now[key]
         and (written[key] or key in _LASTING)
@@ -222,6 +222,9 @@ def _write_data(
                     f'{side if key == "domains" else key} instead'
                 )
             part[key] = list(value)
+        if protocol.unknown_classes:
+            part['unknown_classes'] = list(protocol.unknown_classes)
+            part['keep_unknown'] = is_test and protocol.measure == 'open_set'
 
 
 def _write_model(
@@ -244,7 +247,7 @@ def _write_model(
     if len(protocol.trained) == 1:
         model['domain_head'] = None  # there is nothing to tell apart
     counts = {
-        'num_classes': protocol.num_classes,
+        'num_classes': protocol.known_classes,
         'num_domains': len(protocol.trained),
     }
     for key in _HEADS:
