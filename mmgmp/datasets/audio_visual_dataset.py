@@ -149,6 +149,8 @@ class AudioVisualDataset(BaseDataset):
         self.skip_list = skip_list
         #: All domains that the files name, when they have been read.
         self.known_domains: tuple[str, ...] = ()
+        #: Whether a file says that its clips are rendered.
+        self.is_synthetic = False
         self._skip_policy: SkipPolicy | None = None
         super().__init__(
             ann_file=[ann_file] if isinstance(ann_file, str) else ann_file,
@@ -178,6 +180,7 @@ class AudioVisualDataset(BaseDataset):
         for annotation, path in zip(annotations, self.ann_file, strict=True):
             check_identities(annotation, path)
         self.known_domains = tuple(metainfo['domains'])
+        self.is_synthetic = any(a.get('synthetic') for a in annotations)
         found = {s['domain'] for a in annotations for s in a['data_list']}
         present = [name for name in metainfo['domains'] if name in found]
         domains = check_domains(

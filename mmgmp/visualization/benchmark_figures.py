@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmgmp.utils.plain_text import figure_text
-from mmgmp.visualization.training_curves import _COLOURS
+from mmgmp.visualization.palette import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,8 +64,8 @@ def plot_bars(bars: Bars, title: str = '', ylabel: str = '') -> Figure:
             yerr=[std or np.nan for _, std in by_column.values()],
             capsize=2,
             label=figure_text(method),
-            color=_COLOURS[number % len(_COLOURS)],
-            hatch='/' * (number // len(_COLOURS)),
+            color=COLOURS[number % len(COLOURS)],
+            hatch='/' * (number // len(COLOURS)),
         )
     axis.set_xticks(range(len(columns)), map(figure_text, columns))
     axis.set(title=figure_text(title), ylabel=ylabel)

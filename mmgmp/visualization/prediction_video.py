@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mmgmp.visualization.training_curves import _COLOURS
+from mmgmp.visualization.palette import COLOURS
 
 #: Probability by class name, by branch: ``'fused'``, then the modalities.
 Scores = Mapping[str, Mapping[str, float]]
@@ -50,7 +50,7 @@ def draw_scores(scores: Scores, width: int = _WIDTH) -> Frame:
     for number, (branch, values) in enumerate(scores.items()):
         y += _LINE
         _write(picture, branch, (6, y), bold=True)
-        colour = _rgb(_COLOURS[number % len(_COLOURS)])
+        colour = _rgb(COLOURS[number % len(COLOURS)])
         for name in names:
             y += _LINE
             _write(picture, name[:24], (14, y))
