@@ -43,7 +43,7 @@ def draw_inputs(inputs: Mapping[str, Any]) -> list[Frame]:
         (8, (498, 480, 3))
     """
     strips = {name: _strip(value) for name, value in inputs.items()}
-    count = max((len(strip) for strip in strips.values()), default=1)
+    count = max([1, *map(len, strips.values())])
     pictures = []
     for number in range(count):
         parts: list[Frame] = []

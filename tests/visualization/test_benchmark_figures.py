@@ -40,6 +40,16 @@ def test_bars_do_not_overlap():
     assert len(looks) == 9
 
 
+def test_a_method_keeps_its_colour_where_others_are_missing():
+    bar = {'H': (1.0, None)}
+    one = plot_bars({'A': bar, 'B': bar}, order=['A', 'B'])
+    two = plot_bars({'B': bar}, order=['A', 'B'])
+    assert (
+        one.axes[0].patches[1].get_facecolor()
+        == two.axes[0].patches[0].get_facecolor()
+    )
+
+
 def test_a_heat_map_writes_its_numbers_and_leaves_gaps():
     figure = plot_heat_map([[1, np.nan], [3, 4]], 'ab', 'cd', decimals=0)
     texts = [text.get_text() for text in figure.axes[0].texts]
