@@ -209,7 +209,7 @@ def row_table(results: Sequence[Found], show_branches: bool) -> Table:
         The table.
     """
     branches = branch_names(results) if show_branches else ['fused']
-    table = Table('clip', *branches, 'missing', 'problem')
+    table = Table('clip', *branches, 'missing')
     names = [Path(found.path).name for found in results]
     if len(set(names)) < len(names):
         names = [found.path for found in results]
@@ -218,8 +218,9 @@ def row_table(results: Sequence[Found], show_branches: bool) -> Table:
         table.add_row(
             Text(name, overflow='fold'),
             *(Text(f'{n} {100 * s:.0f} %' if n else '-') for n, s in guesses),
-            ', '.join((found.prediction or {}).get('missing', ())),
-            Text(found.error),
+            ', '.join(found.prediction['missing'])
+            if found.prediction
+            else Text('skipped, see below'),
         )
     return table
 
@@ -400,7 +401,8 @@ def show(results: Sequence[Found], args: argparse.Namespace) -> None:
         console.print(score_table(results[0], args.top))
     else:
         console.print(row_table(results, args.show_branches))
-    for note in missing_notes(results, args.missing):
+    problems = [f'skipped: {found.error}' for found in results if found.error]
+    for note in [*missing_notes(results, args.missing), *problems]:
         console.print(Text(note), soft_wrap=True)
     for path in filter(None, [args.out, *(x.video for x in results)]):
         console.print(Text(f'written: {path}'), soft_wrap=True)

@@ -109,7 +109,8 @@ def _spectrogram(values: NDArray[np.float64]) -> Frame:
 
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    shown = np.nan_to_num((values - low) / ((high - low) or 1.0))
+    shown = (values - low) / ((high - low) or 1.0)
+    shown = np.nan_to_num(shown, nan=0.0, posinf=1.0, neginf=0.0)
     shown = cv2.resize(shown[::-1], (PANEL_WIDTH, _SOUND_HEIGHT))
     picture: Frame = colormaps['magma'](shown, bytes=True)[..., :3]
     return picture

@@ -343,8 +343,8 @@ def test_a_folder_of_clips_one_of_them_broken(
     shown = capsys.readouterr()
     assert '1 of 4 clips were skipped' in shown.err
     assert '2 clips recognised from video alone' in shown.out
-    for head in ('fused', 'video', 'audio', 'missing', 'problem'):
-        assert head in shown.out
+    for text in ('fused', 'video', 'audio', 'missing', 'skipped: '):
+        assert text in shown.out
     with open(tmp_path / 'found.csv', newline='') as file:
         rows = list(csv.DictReader(file))
     names = [Path(row['clip']).name for row in rows]
