@@ -135,6 +135,9 @@ setup(
         'lite': ['mmcv-lite>=2.1.0,<2.2.0'],
         'search': ['optuna>=4'],
         'slurm': ['submitit>=1.5'],
+        # Backends of MMEngine's visualizer.
+        'tensorboard': ['tensorboard'],
+        'wandb': ['wandb'],
         'mim': ['openmim>=0.3.9', 'setuptools>=77.0.3,<82'],
         'tests': [
             'pytest>=7.4',

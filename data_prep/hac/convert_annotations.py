@@ -186,8 +186,11 @@ def convert(
         'classes': list(CLASSES),
         'domains': list(DOMAINS),
     }
+    # The renderer of mini-HAC leaves its settings beside the splits.
+    is_rendered = (splits_dir.parent / 'mini_hac.json').is_file()
+    mark = {'synthetic': True} if is_rendered else {}
     annotations = {
-        split: {'metainfo': metainfo, 'data_list': samples[split]}
+        split: {'metainfo': metainfo, **mark, 'data_list': samples[split]}
         for split in SPLITS
     }
     return annotations, problems

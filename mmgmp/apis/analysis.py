@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,12 +152,14 @@ class Features:
         labels: Classes, ``(N,)``.
         domains: Domain of each sample.
         classes: Class names.
+        targets: Domains of the split ``'test'``.
     """
 
     values: Mapping[str, NDArray[np.float32]]
     labels: NDArray[np.int_]
     domains: Sequence[str]
     classes: Sequence[str]
+    targets: Collection[str] = ()
 
 
 @torch.no_grad()
@@ -187,6 +189,7 @@ def extract_features(
     labels: list[int] = []
     domains: list[str] = []
     classes: Sequence[str] = ()
+    targets: set[str] = set()
     for split in splits:
         loader = Runner.build_dataloader(config[f'{split}_dataloader'])
         classes = loader.dataset.metainfo.get('classes', ())
@@ -199,11 +202,14 @@ def extract_features(
             for sample in data['data_samples']:
                 labels.append(int(sample.gt_label))
                 domains.append(sample.domain)
+        if split == 'test':
+            targets.update(loader.dataset.metainfo.get('domains', ()))
     return Features(
         {name: torch.cat(part).numpy() for name, part in parts.items()},
         np.array(labels),
         domains,
         classes,
+        targets,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmgmp.datasets.sound_track import read_sound_track as read_sound
+from mmgmp.datasets.transforms.pyav_seek import read_frames
 from mmgmp.datasets.waveform_checks import (
     SAMPLE_RATE,
     WaveformError,
@@ -18,7 +19,14 @@ from mmgmp.datasets.waveform_checks import (
     check_values,
 )
 
-__all__ = ['SAMPLE_RATE', 'as_clip', 'clip_sources', 'read_sound']
+__all__ = [
+    'SAMPLE_RATE',
+    'as_clip',
+    'clip_frames',
+    'clip_sources',
+    'read_sound',
+    'reading_files',
+]
 
 _KEYS = ('video', 'audio', 'fps', 'sample_rate')
 
@@ -137,3 +145,41 @@ def _video_entry(video: Any, fps: Any) -> dict[str, Any]:
     if not isinstance(fps, Real) or not 0 < float(fps) < math.inf:
         raise ValueError(f'fps must be a number > 0, got {fps!r}')
     return {'array': frames, 'fps': fps}
+
+
+def reading_files(transform: dict[str, Any]) -> dict[str, Any]:
+    """Let a pipeline for frame folders read video files.
+
+    Args:
+        transform: Config of one transform of the pipeline.
+
+    Returns:
+        The config, changed where it decodes folders.
+    """
+    video = transform.get('video')
+    if not isinstance(video, Sequence) or not any(
+        step['type'] == 'RawFrameDecode' for step in video
+    ):
+        return transform
+    steps = [
+        {'type': 'PyAVSeekDecode'}
+        if step['type'] == 'RawFrameDecode'
+        else step
+        for step in video
+    ]
+    return {**transform, 'video': [{'type': 'PyAVSeekInit'}, *steps]}
+
+
+def clip_frames(
+    clip: Mapping[str, Any],
+) -> Iterator[tuple[float, np.ndarray]]:
+    """Return the pictures of a clip, with the second when each is shown.
+
+    Args:
+        clip: What :func:`as_clip` returned, with a video.
+    """
+    video = clip['video']
+    if isinstance(video, (str, Path)):
+        return read_frames(str(video))
+    fps = clip.get('fps', 24.0)
+    return ((number / fps, frame) for number, frame in enumerate(video))

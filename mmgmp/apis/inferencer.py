@@ -8,14 +8,19 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
 from mmaction.structures import ActionDataSample
 from mmengine.infer import BaseInferencer
 from mmengine.logging import print_log
 from mmengine.registry import init_default_scope
 from mmengine.runner import CheckpointLoader
 
-from mmgmp.apis.clip_inputs import SAMPLE_RATE, as_clip, clip_sources
+from mmgmp.apis.clip_inputs import (
+    SAMPLE_RATE,
+    as_clip,
+    clip_frames,
+    clip_sources,
+    reading_files,
+)
 from mmgmp.apis.stored_config import stored_config
 from mmgmp.apis.stored_weights import (
     check_fit,
@@ -23,8 +28,9 @@ from mmgmp.apis.stored_weights import (
     state_dict_of,
 )
 from mmgmp.datasets.transforms.multi_modal_pipeline import build_pipeline
-from mmgmp.datasets.transforms.pyav_seek import read_frames
+from mmgmp.models.recognizers.requirements import check_missing
 from mmgmp.registry import INFERENCERS, MODELS
+from mmgmp.utils.checks import check_choice
 from mmgmp.utils.compat.private_names import chunks
 from mmgmp.utils.modality_order import (
     restore_encoders,
@@ -34,6 +40,9 @@ from mmgmp.utils.modality_order import (
 from mmgmp.utils.protocol import read_files, resolve_protocol
 from mmgmp.visualization.prediction_video import write_prediction_video
 
+#: What stands for a missing feature, in words.
+_NAMES = {'zeros': 'zeros', 'translate': 'a translation'}
+
 
 @INFERENCERS.register_module()
 class MMGMPInferencer(BaseInferencer):
@@ -42,11 +51,13 @@ class MMGMPInferencer(BaseInferencer):
     Call it with the path of a video with sound, with ``(frames, waveform)``,
     with a dict (``video``, ``audio``, ``fps``, ``sample_rate``), or with a
     list of these. A clip that lacks a modality of the model, such as a file
-    without a sound track, is recognised from the others with zeros for the
-    missing feature; this is logged and stands in the result as ``missing``.
+    without a sound track, is recognised from the others, with what
+    ``on_missing`` says for the missing feature; this is logged and stands in
+    the result as ``missing``.
 
-    The call takes ``batch_size`` and ``out_dir``: where annotated videos go,
-    with bars per branch; None writes none. It returns ``predictions``, one
+    The call takes ``batch_size``, ``out_dir``: where annotated videos go,
+    with bars per branch (None writes none), and ``first_number``, with which
+    their names begin to count. It returns ``predictions``, one
     dict per clip with ``label``, ``name``, ``score``, ``scores`` and
     ``modality_scores`` (probabilities by class name) and ``missing``; and
     ``visualization``, the written files.
@@ -59,14 +70,18 @@ class MMGMPInferencer(BaseInferencer):
         device: Torch device; None takes the fastest there is.
         scope: Registry scope.
         show_progress: Whether to draw a progress bar.
+        on_missing: What stands for the feature of a modality that a clip
+            lacks: ``'zeros'``, ``'translate'`` (with a method that has
+            translators), or ``'raise'`` to refuse the clip. What the model's
+            config says in ``missing_modalities`` comes first.
 
     Raises:
         FileNotFoundError: If a file is missing.
         OSError: If it cannot be decoded, or the checkpoint is damaged.
         TypeError: If an input has none of the known forms.
         ValueError: If the checkpoint holds no config that can be used; if an
-            array has the wrong shape, or a clip has none of
-            the model's modalities.
+            array has the wrong shape, a clip lacks a modality and
+            ``on_missing`` does not allow it, or it has none of them.
 
     Example:
         >>> INFERENCERS.get('MMGMPInferencer').__name__
@@ -75,7 +90,7 @@ class MMGMPInferencer(BaseInferencer):
 
     preprocess_kwargs: ClassVar[set[str]] = set()
     forward_kwargs: ClassVar[set[str]] = set()
-    visualize_kwargs: ClassVar[set[str]] = {'out_dir'}
+    visualize_kwargs: ClassVar[set[str]] = {'out_dir', 'first_number'}
     postprocess_kwargs: ClassVar[set[str]] = set()
 
     def __init__(
@@ -85,7 +100,10 @@ class MMGMPInferencer(BaseInferencer):
         device: str | None = None,
         scope: str = 'mmaction',
         show_progress: bool = False,
+        on_missing: str = 'zeros',
     ) -> None:
+        check_choice('on_missing', on_missing, [*_NAMES, 'raise'])
+        self.on_missing = on_missing
         init_default_scope(scope)
         super().__init__(model, weights, device, scope, show_progress)
 
@@ -124,17 +142,31 @@ class MMGMPInferencer(BaseInferencer):
             )
         missing = [m for m in self.model.modalities if m not in sources]
         if missing:
-            print_log(
-                f'{name} has no {" and no ".join(missing)}: recognised from '
-                f'{", ".join(sources)}, with zeros for the missing feature',
-                logger='current',
-            )
+            self._report_missing(name, missing, list(sources))
         return self.pipeline(
             {
                 'sample_id': name,
                 'modalities': tuple(sources),
                 'sources': sources,
             }
+        )
+
+    def _report_missing(
+        self, name: str, missing: Sequence[str], there: Sequence[str]
+    ) -> None:
+        lacks = f'{name} has no {" and no ".join(missing)}'
+        own = self.model.missing_modalities
+        if self.on_missing == 'raise' and not set(missing) <= set(own):
+            raise ValueError(
+                f'{lacks}, which the model takes, and '
+                "on_missing='raise'; with 'zeros' it is recognised from "
+                f'{", ".join(there)} alone'
+            )
+        kinds = {_NAMES[own.get(m, self.on_missing)] for m in missing}
+        print_log(
+            f'{lacks}: recognised from {", ".join(there)}, with '
+            f'{" and ".join(sorted(kinds))} for the missing feature',
+            logger='current',
         )
 
     def forward(
@@ -153,7 +185,7 @@ class MMGMPInferencer(BaseInferencer):
             ValueError: If a score is no number.
         """
         missing = set(self.model.modalities) - set(inputs['inputs'])
-        with _without(self.model, missing):
+        with _without(self.model, missing, self.on_missing):
             samples: list[ActionDataSample] = super().forward(inputs, **kwargs)
         for sample in samples:
             if not sample.pred_score.isfinite().all():
@@ -172,6 +204,7 @@ class MMGMPInferencer(BaseInferencer):
         inputs: list[dict[str, Any]],
         preds: Sequence[ActionDataSample],
         out_dir: str | Path | None = None,
+        first_number: int = 0,
     ) -> list[str]:
         """Write an annotated video of each clip that has a picture.
 
@@ -179,6 +212,7 @@ class MMGMPInferencer(BaseInferencer):
             inputs: Clips.
             preds: Their samples.
             out_dir: Folder; None writes nothing.
+            first_number: Of the first clip, in the names of the files.
 
         Returns:
             The files.
@@ -187,7 +221,7 @@ class MMGMPInferencer(BaseInferencer):
             return []
         files = []
         for number, (clip, sample) in enumerate(
-            zip(inputs, preds, strict=True)
+            zip(inputs, preds, strict=True), start=first_number
         ):
             video = clip.get('video')
             if video is None:
@@ -199,7 +233,7 @@ class MMGMPInferencer(BaseInferencer):
             sound = clip_sources(clip, ('audio',)).get('audio', {})
             write_prediction_video(
                 path,
-                _read_frames(clip),
+                clip_frames(clip),
                 {'fused': result['scores'], **result['modality_scores']},
                 sound.get('waveform'),
                 sound.get('sample_rate', SAMPLE_RATE),
@@ -291,7 +325,7 @@ class MMGMPInferencer(BaseInferencer):
         transforms = read_files(cfg.test_dataloader.dataset.pipeline)
         return build_pipeline(
             'pipeline',
-            [_reading_files(restore_pipeline(t)) for t in transforms],
+            [reading_files(restore_pipeline(t)) for t in transforms],
         )
 
     def _init_visualizer(self, cfg: Any) -> None:  # noqa: ARG002
@@ -305,38 +339,12 @@ def _write_out(cfg: Any) -> None:
 
 
 @contextmanager
-def _without(model: Any, missing: set[str]) -> Iterator[None]:
-    """Let zeros stand for some modalities, for a while."""
+def _without(model: Any, missing: set[str], stand_in: str) -> Iterator[None]:
+    """Let something stand for some modalities, for a while."""
     before = model.missing_modalities
-    model.missing_modalities = {**dict.fromkeys(missing, 'zeros'), **before}
+    model.missing_modalities = {**dict.fromkeys(missing, stand_in), **before}
     try:
+        check_missing(model)
         yield
     finally:
         model.missing_modalities = before
-
-
-def _reading_files(transform: dict[str, Any]) -> dict[str, Any]:
-    """Let a pipeline for frame folders read video files."""
-    video = transform.get('video')
-    if not isinstance(video, Sequence) or not any(
-        step['type'] == 'RawFrameDecode' for step in video
-    ):
-        return transform
-    steps = [
-        {'type': 'PyAVSeekDecode'}
-        if step['type'] == 'RawFrameDecode'
-        else step
-        for step in video
-    ]
-    return {**transform, 'video': [{'type': 'PyAVSeekInit'}, *steps]}
-
-
-def _read_frames(
-    clip: dict[str, Any],
-) -> Iterator[tuple[float, np.ndarray]]:
-    """Pictures of a clip, each with the second at which it is shown."""
-    video = clip['video']
-    if isinstance(video, (str, Path)):
-        return read_frames(str(video))
-    fps = clip.get('fps', 24.0)
-    return ((number / fps, frame) for number, frame in enumerate(video))

@@ -153,8 +153,9 @@ class AudioVisualDataset(BaseDataset):
         self.max_errors = max_errors
         self.skip_list = skip_list
         self._apart = (unknown_classes, keep_unknown)
-        #: All domains that the files name, when they have been read.
+        #: What the files say: all of their domains, and if clips are rendered.
         self.known_domains: tuple[str, ...] = ()
+        self.is_synthetic = False
         self._skip_policy: SkipPolicy | None = None
         super().__init__(
             ann_file=[ann_file] if isinstance(ann_file, str) else ann_file,
@@ -169,9 +170,8 @@ class AudioVisualDataset(BaseDataset):
         )
 
     def _join_prefix(self) -> None:
-        self.ann_file = [
-            resolve(str(p), self.data_root) for p in self.ann_file
-        ]
+        root = self.data_root
+        self.ann_file = [resolve(str(p), root) for p in self.ann_file]
 
     def load_data_list(self) -> list[dict[str, Any]]:
         """Read, check and select the samples.
@@ -184,15 +184,15 @@ class AudioVisualDataset(BaseDataset):
         for annotation, path in zip(annotations, self.ann_file, strict=True):
             check_identities(annotation, path)
         self.known_domains = tuple(metainfo['domains'])
+        self.is_synthetic = any(a.get('synthetic') for a in annotations)
         found = {s['domain'] for a in annotations for s in a['data_list']}
         present = [name for name in metainfo['domains'] if name in found]
         domains = check_domains(
             self.domains, present, ' + '.join(self.ann_file)
         )
         fill_metainfo(self, {**metainfo, 'domains': list(domains)})
-        data_list = list(
-            self._select(annotations, domains, metainfo['classes'])
-        )
+        chosen = self._select(annotations, domains, metainfo['classes'])
+        data_list = list(chosen)
         if not data_list:
             raise ValueError(
                 f'skip_list must leave samples of {list(domains)}, got all of '

@@ -25,6 +25,14 @@ SOURCE_CROSS_ENTROPY = 'source_cross_entropy'
 #: Of the discriminator as a whole, without a modality.
 DOMAIN_ACCURACY = 'domain_accuracy'
 DOMAIN_CHANCE = 'domain_chance'
+#: Of the fused model on the batch that is trained on.
+ACCURACY = 'accuracy'
+#: On the sources' held-out clips; of a modality's branch with its name.
+VALIDATION = 'validation_top1'
+#: The same where MMEngine logs it.
+VALIDATION_KEY = 'val/acc/top1'
+#: The sum that is minimised.
+LOSS = 'loss'
 
 _GRAD_NORM = '_grad_norm'
 _TRAIN = 'train/'
@@ -58,6 +66,26 @@ def in_training(name: str) -> str:
         'train/domain_chance'
     """
     return _TRAIN + name
+
+
+def loss_term_of(name: str) -> str | None:
+    """Return which term of the loss a name stands for; None if none.
+
+    Args:
+        name: A name in the log.
+
+    Example:
+        >>> loss_term_of('loss'), loss_term_of('loss_domain')
+        ('sum', 'domain')
+        >>> loss_term_of('accuracy') is None
+        True
+    """
+    if name == LOSS:
+        return 'sum'
+    term = modality_of(name, LOSS)
+    if term and term.partition('_')[0] == 'cls':
+        return term.replace('cls', 'classification', 1)
+    return term
 
 
 def modality_of(name: str, quantity: str) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmgmp.utils.plain_text import figure_text
-from mmgmp.visualization.training_curves import _COLOURS
+from mmgmp.visualization.palette import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 Bars = Mapping[str, Mapping[str, tuple[float, 'float | None']]]
 
 
-def plot_bars(bars: Bars, title: str = '', ylabel: str = '') -> Figure:
+def plot_bars(
+    bars: Bars,
+    title: str = '',
+    ylabel: str = '',
+    order: Sequence[str] = (),
+) -> Figure:
     """Draw one group of bars per column, one bar per method in it.
 
     Args:
@@ -29,6 +34,8 @@ def plot_bars(bars: Bars, title: str = '', ylabel: str = '') -> Figure:
             ``ylabel``.
         title: Text above the axes.
         ylabel: Quantity on the vertical axis.
+        order: Names by which colours are given, for several figures in
+            which a method keeps its colour; by default those of ``bars``.
 
     Returns:
         The figure, not registered with pyplot.
@@ -52,6 +59,7 @@ def plot_bars(bars: Bars, title: str = '', ylabel: str = '') -> Figure:
         layout='constrained',
     )
     axis = figure.subplots()
+    looks = {m: n for n, m in enumerate(dict.fromkeys([*order, *bars]))}
     for number, (method, by_column) in enumerate(bars.items()):
         places = [
             columns.index(c) + (number - (len(bars) - 1) / 2) * width
@@ -64,8 +72,8 @@ def plot_bars(bars: Bars, title: str = '', ylabel: str = '') -> Figure:
             yerr=[std or np.nan for _, std in by_column.values()],
             capsize=2,
             label=figure_text(method),
-            color=_COLOURS[number % len(_COLOURS)],
-            hatch='/' * (number // len(_COLOURS)),
+            color=COLOURS[looks[method] % len(COLOURS)],
+            hatch='/' * (looks[method] // len(COLOURS)),
         )
     axis.set_xticks(range(len(columns)), map(figure_text, columns))
     axis.set(title=figure_text(title), ylabel=ylabel)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmgmp.utils.plain_text import figure_text
+from mmgmp.visualization.palette import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MARKERS = 'os^DvP*X'
+# Of the sources by turns of the palette; the target has triangles.
+_MARKERS = 'osDPX*'
+_SOURCE = {'s': 14, 'alpha': 0.45, 'linewidths': 0}
+_TARGET = {'s': 26, 'marker': '^', 'edgecolors': 'black', 'linewidths': 0.5}
 
 
 def embed(features: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
@@ -51,14 +55,19 @@ def plot_feature_map(
     labels: Sequence[str],
     domains: Sequence[str],
     title: str = '',
+    targets: Collection[str] = (),
 ) -> Figure:
     """Draw one row per feature: by class on the left, by domain on the right.
+
+    Sources are faint dots, what was not trained on are triangles with an
+    edge, drawn above them.
 
     Args:
         embeddings: ``(N, 2)`` by name of the feature.
         labels: Class name of each sample.
         domains: Domain of each sample.
         title: Text above the figure.
+        targets: Domains that the model has not seen.
 
     Returns:
         The figure, not registered with pyplot.
@@ -74,46 +83,79 @@ def plot_feature_map(
     from matplotlib.figure import Figure
 
     rows = len(embeddings)
-    figure = Figure((9.2, 3.6 * rows + 0.6), layout='constrained')
+    figure = Figure((10.0, 4.2 * rows + 1.0), layout='constrained')
     axes = figure.subplots(rows, 2, squeeze=False)
+    is_target = np.isin(domains, list(targets))
+    names = [f'{d} (target)' if d in targets else d for d in domains]
     for row, (name, points) in enumerate(embeddings.items()):
         for axis, keys, word in (
             (axes[row, 0], labels, 'class'),
-            (axes[row, 1], domains, 'domain'),
+            (axes[row, 1], names, 'domain'),
         ):
-            _scatter(axis, points, keys)
+            _scatter(axis, points, np.asarray(keys), is_target)
             axis.set(
                 title=figure_text(f'{name}, by {word}'), xticks=[], yticks=[]
             )
-    for axis in axes[-1]:
-        axis.legend(
-            loc='upper center',
-            bbox_to_anchor=(0.5, -0.02),
-            ncols=3,
-            fontsize=8,
-            frameon=False,
-        )
+    _explain(axes[-1, 0], labels, is_target, has_shapes=True)
+    _explain(axes[-1, 1], names, is_target, has_shapes=False)
     if title:
         figure.suptitle(figure_text(title))
     return figure
 
 
 def _scatter(
-    axis: Axes, points: NDArray[np.float32], keys: Sequence[str]
+    axis: Axes,
+    points: NDArray[np.float32],
+    keys: NDArray[np.str_],
+    is_target: NDArray[np.bool_],
 ) -> None:
-    from matplotlib import colormaps
+    for chosen, look in ((~is_target, _SOURCE), (is_target, _TARGET)):
+        for key, (colour, marker) in _looks(keys).items():
+            found = points[chosen & (keys == key)]
+            if len(found):
+                style = {'color': colour, 'marker': marker, **look}
+                axis.scatter(found[:, 0], found[:, 1], **style)
 
-    groups = np.asarray(keys)
-    colours = colormaps['tab10']
-    for number, key in enumerate(sorted(set(keys))):
-        chosen = points[groups == key]
-        axis.scatter(
-            chosen[:, 0],
-            chosen[:, 1],
-            s=12,
-            color=colours(number % 10),
-            marker=_MARKERS[number % len(_MARKERS)],
-            alpha=0.8,
-            linewidths=0,
-            label=figure_text(key),
+
+def _looks(keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker by key."""
+    return {
+        str(key): (
+            COLOURS[number % len(COLOURS)],
+            _MARKERS[number // len(COLOURS) % len(_MARKERS)],
         )
+        for number, key in enumerate(sorted(set(keys)))
+    }
+
+
+def _explain(
+    axis: Axes,
+    keys: Sequence[str],
+    is_target: NDArray[np.bool_],
+    has_shapes: bool,
+) -> None:
+    """Name colours, and the two shapes where both are there."""
+    from matplotlib.lines import Line2D
+
+    def entry(label: str, **style: Any) -> Line2D:
+        return Line2D([], [], linestyle='', label=figure_text(label), **style)
+
+    entries = []
+    for key, (colour, marker) in _looks(keys).items():
+        alone = is_target[np.asarray(keys) == key].all()
+        shape = '^' if alone else marker
+        entries.append(entry(key, color=colour, marker=shape))
+    # Domains have told it already.
+    if has_shapes and is_target.any() and not is_target.all():
+        entries += [
+            entry('source', color='0.5', marker='o', markersize=4),
+            entry('target', color='0.5', marker='^', markeredgecolor='black'),
+        ]
+    axis.legend(
+        handles=entries,
+        loc='upper center',
+        bbox_to_anchor=(0.5, -0.02),
+        ncols=3,
+        fontsize=9,
+        frameon=False,
+    )

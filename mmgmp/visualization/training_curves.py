@@ -15,6 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmgmp.utils.plain_text import figure_text
+from mmgmp.visualization.curve_styles import (
+    Style,
+    Styles,
+    choose_styles,
+    explain_panel,
+    explain_runs,
+)
 from mmgmp.visualization.panels import (
     RATIO_PANELS,
     TRAINING_PANELS,
@@ -27,14 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Histories = History | Mapping[str, History]
-Style = dict[str, Any]
 
-# Okabe and Ito's palette without its yellow, which is faint on white.
-_COLOURS = (
-    '#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9',
-    '#000000',
-)  # fmt: skip
-_LINES = ('-', '--', ':', '-.', (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
 _PANEL_INCHES = (4.6, 3.0)
 _FAINT: Style = {'label': None, 'alpha': 0.25, 'linewidth': 0.5, 'zorder': 1}
 
@@ -85,18 +85,23 @@ def plot_training_curves(
 ) -> Figure:
     """Draw what is there of all that is recorded about the task gradients.
 
-    Ratios, coefficients, gradient norms, the effective lambda, the scale of
-    the update, conflicts, cosines and the discriminator.
+    Losses and accuracies, ratios, coefficients, gradient norms, the
+    effective lambda, the scale of the update, the rate of conflicts, cosines
+    and the discriminator. Where several runs are drawn, a line below each
+    pair of axes says which are missing there, and why.
 
     Args:
         histories: As in :func:`plot_ratio_curves`, with the further names
             that ``read_diagnostics`` of the optimizer wrapper gives
             (``conflict_<modality>``, ``effective_lambda_<modality>``, ...),
-            ``domain_accuracy`` and ``domain_chance``.
+            ``domain_accuracy`` and ``domain_chance``, losses (``loss``,
+            ``loss_cls``, ...), ``accuracy``, and where there was a
+            validation ``validation_top1`` and that of each modality's branch.
         path: File to write, see :func:`plot_ratio_curves`.
         title: Text above the figure.
         window: Trailing mean, see :func:`plot_ratio_curves`. Conflict is 0 or
-            1 per step, so its mean is the rate of conflicts.
+            1 per step; ``None`` takes its mean over 10 % of the curve, which
+            is the rate of conflicts.
 
     Returns:
         The figure.
@@ -107,7 +112,7 @@ def plot_training_curves(
     Example:
         >>> figure = plot_training_curves({'conflict_audio': [0, 1, 1]})
         >>> [axes.get_title() for axes in figure.axes]
-        ['Conflicting gradients']
+        ['Conflict rate']
     """
     return _plot(TRAINING_PANELS, histories, path, title, window)
 
@@ -128,8 +133,8 @@ def _plot(
         )
     runs = _as_runs(histories)
     panels = _drawable(panels, runs)
-    styles = _styles(runs, panels)
-    columns = min(2, len(panels))
+    styles = choose_styles(runs, panels)
+    columns = min(3 if len(panels) > 4 else 2, len(panels))
     rows = -(-len(panels) // columns)
     width, height = _PANEL_INCHES
     size = (width * columns, height * rows + 0.6)
@@ -137,11 +142,12 @@ def _plot(
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for panel, axis in zip(panels, axes, strict=False):
         _draw(panel, axis, runs, styles, window)
+        explain_panel(panel, axis, runs)
     for spare in axes[len(panels) :]:
         spare.remove()
     if title:
         figure.suptitle(figure_text(title))
-    _add_legend(figure, columns)
+    explain_runs(figure, styles, columns)
     if path is not None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=150)
@@ -166,31 +172,80 @@ def _draw(
     panel: Panel,
     axis: Axes,
     runs: Mapping[str, Mapping[str, NDArray[np.float64]]],
-    styles: Mapping[tuple[str, str], Style],
+    styles: Styles,
     window: int | None,
 ) -> None:
     if panel.target is not None:
         axis.axhline(panel.target, color='0.4', linewidth=1, linestyle='--')
+    widths, spans = {1}, []
     for run, history in runs.items():
         for label, name in panel.curves(history).items():
-            style, values = styles[run, label], history[name]
+            style, values = styles.of(panel, run, label), history[name]
             steps = history.get('iteration', np.arange(1, len(values) + 1))
-            width = window or max(1, len(values) // 50)
+            if panel.dots:
+                known = np.isfinite(values)
+                style = {**style, 'marker': 'o', 'markersize': 4}
+                axis.plot(steps[known], values[known], **style)
+                continue
+            width = window or max(1, round(panel.share * len(values)))
+            mean = _trailing_mean(values, width)
             if panel.raw and width > 1 and len(runs) == 1:
                 axis.plot(steps, values, **{**style, **_FAINT})
-            axis.plot(steps, _trailing_mean(values, width), **style)
+                spans.append(_bulk(values))
+            axis.plot(steps, mean, **style)
+            spans.append(mean)
+            widths.add(width)
     axis.set(
-        title=panel.title, xlabel='training iteration', ylabel=panel.ylabel
+        title=panel.title,
+        xlabel='training iteration',
+        ylabel=panel.ylabel.format(window=max(widths)),
     )
+    axis.set_xlim(_steps(runs))
     axis.locator_params(axis='x', nbins=5)
-    if panel.limits is not None:
-        axis.set_ylim(panel.limits)
+    axis.set_ylim(panel.limits or _limits(spans, panel.target))
+
+
+def _steps(
+    runs: Mapping[str, Mapping[str, NDArray[np.float64]]],
+) -> tuple[float, float]:
+    """Range of the horizontal axis, the same in all panels."""
+    last = max(
+        float(history['iteration'].max())
+        if 'iteration' in history
+        else len(next(iter(history.values())))
+        for history in runs.values()
+    )
+    return -0.02 * last, 1.02 * last
+
+
+def _bulk(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The values that the axes must show: all but a few outliers."""
+    finite = values[np.isfinite(values)]
+    return np.percentile(finite, (1, 99)) if len(finite) else finite
+
+
+def _limits(
+    spans: Sequence[NDArray[np.float64]], target: float | None
+) -> tuple[float, float] | None:
+    """Range that no single outlier stretches, None to leave it alone."""
+    values = np.concatenate([np.empty(0), *spans])
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    ends = [values.min(), values.max()]
+    ends += [] if target is None else [target]
+    low, high = min(ends), max(ends)
+    margin = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
+    return low - margin, high + margin
 
 
 def _trailing_mean(
     values: NDArray[np.float64], width: int
 ) -> NDArray[np.float64]:
-    """Mean of the last ``width`` finite values; what is not finite is a gap.
+    """Mean of the finite ones of the last ``width`` values.
+
+    What is not finite is a gap, and so is the beginning, where the mean
+    would be over less than half of them.
 
     Example:
         >>> _trailing_mean(np.array([2.0, 4.0, np.nan, 8.0]), 2)
@@ -200,7 +255,8 @@ def _trailing_mean(
     ones = np.ones(width)
     total = np.convolve(np.where(finite, values, 0.0), ones)[: len(values)]
     count = np.convolve(finite.astype(float), ones)[: len(values)]
-    return np.where(finite, total / np.maximum(count, 1), np.nan)
+    begun = np.arange(1, len(values) + 1) >= min(width, len(values)) / 2
+    return np.where(finite & begun, total / np.maximum(count, 1), np.nan)
 
 
 def _as_runs(
@@ -226,55 +282,6 @@ def _as_runs(
                 'missing with NaN'
             )
     return arrays
-
-
-def _styles(
-    runs: Mapping[str, History], panels: Sequence[Panel]
-) -> dict[tuple[str, str], Style]:
-    labels = list(
-        dict.fromkeys(
-            label
-            for panel in panels
-            for history in runs.values()
-            for label in panel.curves(history)
-        )
-    )
-    alone = len(runs) == 1
-    if len(runs) > len(_COLOURS) or (not alone and len(labels) > len(_LINES)):
-        raise ValueError(
-            f'histories must have at most {len(_COLOURS)} runs of '
-            f'{len(_LINES)} curves, got {len(runs)} of {len(labels)}; plot '
-            'fewer, or average the seeds first'
-        )
-    styles: dict[tuple[str, str], Style] = {}
-    for i, run in enumerate(runs):
-        for j, label in enumerate(labels):
-            colour = j % len(_COLOURS) if alone else i
-            line = (j // len(_COLOURS)) % len(_LINES) if alone else j
-            styles[run, label] = {
-                'color': _COLOURS[colour],
-                'linestyle': _LINES[line],
-                'linewidth': 1.5,
-                'label': figure_text(', '.join(filter(None, (run, label)))),
-            }
-    return styles
-
-
-def _add_legend(figure: Figure, columns: int) -> None:
-    """Name every curve once, below the axes."""
-    handles: dict[str, Any] = {}
-    for axis in figure.axes:
-        for handle, label in zip(
-            *axis.get_legend_handles_labels(), strict=True
-        ):
-            handles.setdefault(label, handle)
-    figure.legend(
-        handles.values(),
-        handles.keys(),
-        loc='outside lower center',
-        ncols=min(len(handles), 2 * columns),
-        frameon=False,
-    )
 
 
 def _names(runs: Mapping[str, History]) -> list[str]:

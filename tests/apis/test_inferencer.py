@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import logging
 from fractions import Fraction
 from pathlib import Path
@@ -304,10 +306,102 @@ def test_the_demo_prints_scores_and_what_is_missing(
     assert demo([str(checkpoint), *clips, '--device', 'cpu', *out]) == 0
     shown = capsys.readouterr().out
     assert shown.count('not in the file: audio') == 1
+    assert 'silent.mp4 recognised from video alone, with zeros' in shown
     assert 'sound.mp4' in shown
-    assert len(list((tmp_path / 'out').glob('*.mp4'))) == 2
+    names = sorted(path.name for path in (tmp_path / 'out').glob('*.mp4'))
+    assert names == ['000_sound_scores.mp4', '001_silent_scores.mp4']
 
 
 def test_the_demo_names_a_missing_file(demo, checkpoint, capsys):
     assert demo([str(checkpoint), 'none.mp4', '--device', 'cpu']) == 2
     assert 'demo: none.mp4: no such file' in capsys.readouterr().err
+
+
+@pytest.fixture
+def folder(media, tmp_path):
+    """Clips at two depths, one broken, and what is no clip."""
+    root = tmp_path / 'clips'
+    (root / 'more').mkdir(parents=True)
+    for name in ('a.mp4', 'more/d.MP4'):
+        (root / name).symlink_to(media / 'silent.mp4')
+    (root / 'b.mp4').write_bytes(b'no video')
+    (root / 'c.mp4').symlink_to(media / 'sound.mp4')
+    (root / 'notes.txt').write_text('none')
+    return root
+
+
+def test_a_folder_of_clips_one_of_them_broken(
+    demo, checkpoint, folder, tmp_path, capsys
+):
+    words = [checkpoint, str(folder), '--device', 'cpu', '--show-branches']
+    assert demo([*words, '--batch-size', '3']) == 2
+    assert 'b.mp4' in capsys.readouterr().err
+    for ending in ('csv', 'json'):
+        out = tmp_path / f'found.{ending}'
+        argv = [*words, '--batch-size', '3', '--on-error', 'skip']
+        assert demo([*argv, '--out', str(out)]) == 1
+    shown = capsys.readouterr()
+    assert '1 of 4 clips were skipped' in shown.err
+    assert '2 clips recognised from video alone' in shown.out
+    for text in ('fused', 'video', 'audio', 'missing', 'skipped: '):
+        assert text in shown.out
+    with open(tmp_path / 'found.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    names = [Path(row['clip']).name for row in rows]
+    assert names == ['a.mp4', 'b.mp4', 'c.mp4', 'd.MP4']
+    assert [row['missing'] for row in rows] == ['audio', '', '', 'audio']
+    assert [bool(row['error']) for row in rows] == [False, True, False, False]
+    assert rows[2]['audio class'] in CLASSES
+    assert rows[0]['audio class'] == rows[1]['fused class'] == ''
+    found = json.loads((tmp_path / 'found.json').read_text())
+    assert [row.get('name', '') for row in found] == [
+        row['fused class'] for row in rows
+    ]
+    # A clip is what it is, whatever stood beside it in the batch.
+    assert found[0]['scores'] == pytest.approx(found[3]['scores'])
+
+
+def test_one_clip_shows_the_first_guess_of_each_branch(
+    demo, checkpoint, media, inferencer, capsys
+):
+    path = str(media / 'sound.mp4')
+    assert demo([checkpoint, path, '--device', 'cpu', '--top', '7']) == 0
+    row = next(
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if 'first guess' in line
+    )
+    (found,) = inferencer(path)['predictions']
+    for scores in (found['scores'], *found['modality_scores'].values()):
+        assert max(scores, key=scores.get) in row
+
+
+def test_a_clip_that_lacks_a_modality_may_be_refused(
+    demo, checkpoint, media, capsys
+):
+    words = [checkpoint, str(media / 'silent.mp4'), '--device', 'cpu']
+    assert demo([*words, '--missing', 'raise']) == 2
+    assert 'silent.mp4 has no audio, which the model takes' in (
+        capsys.readouterr().err
+    )
+    assert demo([*words, '--missing', 'translate']) == 2
+    assert "'translate' needs a method with translators" in (
+        capsys.readouterr().err
+    )
+
+
+def test_the_model_s_own_stand_in_comes_first(checkpoint, media, caplog):
+    strict = MMGMPInferencer(
+        weights=checkpoint, device='cpu', on_missing='raise'
+    )
+    strict.model.missing_modalities = {'audio': 'zeros'}
+    with caplog.at_level(logging.INFO):
+        (found,) = strict(str(media / 'silent.mp4'))['predictions']
+    assert found['missing'] == ['audio']
+    with pytest.raises(ValueError, match='on_missing'):
+        MMGMPInferencer(weights=checkpoint, on_missing='nothing')
+
+
+def test_a_folder_without_clips_is_named(demo, checkpoint, tmp_path, capsys):
+    assert demo([checkpoint, str(tmp_path)]) == 2
+    assert 'holds no video' in capsys.readouterr().err

@@ -88,6 +88,15 @@ def test_flow_and_corpus_name_are_options(convert, splits, tmp_path):
     }
 
 
+def test_a_rendered_corpus_says_so(convert, splits, tmp_path):
+    argv = [str(splits), str(tmp_path)]
+    assert convert.main(argv) == 0
+    assert 'synthetic' not in load(tmp_path, 'train')
+    (splits.parent / 'mini_hac.json').write_text('{}')
+    assert convert.main(argv) == 0
+    assert load(tmp_path, 'train')['synthetic'] is True
+
+
 def test_deduplicate_removes_from_train_only(convert, splits, tmp_path):
     argv = [str(splits), str(tmp_path), '--deduplicate']
     assert convert.main(argv) == 0

@@ -46,6 +46,14 @@ def test_without_domains_all_are_kept_in_file_order(corpus):
     assert len(dataset) == 18
 
 
+def test_a_file_may_say_that_its_clips_are_rendered(corpus, tmp_path):
+    assert not build(corpus).is_synthetic
+    content = json.loads((corpus / 'train.json').read_text())
+    path = tmp_path / 'rendered.json'
+    path.write_text(json.dumps({'synthetic': True, **content}))
+    assert build(corpus, ann_file=['train.json', str(path)]).is_synthetic
+
+
 def test_every_path_key_is_resolved_and_the_rest_untouched(corpus, edited):
     flow = {'path_x': 'f/x.mp4', 'path_y': '/abs/y.mp4', 'start_frame': 7}
 

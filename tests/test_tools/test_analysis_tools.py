@@ -61,6 +61,7 @@ def test_confusion_matrix(run, cells):
     assert code == 0
     assert 'running' in shown.out
     assert '50.0' in shown.out
+    assert 'clips' in shown.out
     svg = dump.with_name('confusion_fused.svg').read_text()
     assert '<!-- GMP, target H: mini-HAC (SYNTHETIC), seed 0, fused -->' in svg
     assert dump.with_name('confusion_fused.png').is_file()
@@ -73,7 +74,7 @@ def test_curves_of_several_runs(run, cells, tmp_path):
     svg = (tmp_path / 'fig5.svg').read_text()
     assert '<!-- mini-HAC (SYNTHETIC), seed 0, target H -->' in svg
     assert '<!-- GMP, video -->' in svg
-    assert '<!-- Conflicting gradients -->' in svg
+    assert '<!-- Conflict rate -->' in svg
 
 
 def test_runs_of_different_seeds_are_not_compared(run, cells, tmp_path):

@@ -11,6 +11,7 @@ from mmgmp.visualization.benchmark_figures import (
     save_figure,
     to_svg,
 )
+from mmgmp.visualization.confusion import plot_confusion
 from mmgmp.visualization.feature_map import embed, plot_feature_map
 from mmgmp.visualization.prediction_video import draw_scores
 
@@ -37,6 +38,16 @@ def test_bars_do_not_overlap():
     assert all(a[1] <= b[0] + 1e-9 for a, b in zip(spans, spans[1:]))  # noqa: B905, RUF007
     looks = {(b.get_facecolor(), b.get_hatch()) for b in axis.patches}
     assert len(looks) == 9
+
+
+def test_a_method_keeps_its_colour_where_others_are_missing():
+    bar = {'H': (1.0, None)}
+    one = plot_bars({'A': bar, 'B': bar}, order=['A', 'B'])
+    two = plot_bars({'B': bar}, order=['A', 'B'])
+    assert (
+        one.axes[0].patches[1].get_facecolor()
+        == two.axes[0].patches[0].get_facecolor()
+    )
 
 
 def test_a_heat_map_writes_its_numbers_and_leaves_gaps():
@@ -100,6 +111,54 @@ def test_a_feature_map_colours_by_class_and_by_domain():
         by_domain.collections[0].get_offsets(), points[:2]
     )
     assert figure.get_suptitle() == 'toys (SYNTHETIC), seed 0'
+
+
+def test_the_target_is_set_apart_in_a_feature_map():
+    points = np.arange(8, dtype=np.float32).reshape(4, 2)
+    figure = plot_feature_map(
+        {'fused': points},
+        ['run', 'sit', 'run', 'sit'],
+        ['x', 'x', 'y', 'y'],
+        targets={'y'},
+    )
+    by_class, by_domain = figure.axes
+    seen = by_class.collections[:2]
+    unseen = by_class.collections[2:]
+    assert [c.get_offsets().tolist() for c in unseen] == [[[4, 5]], [[6, 7]]]
+    for a, b in zip(seen, unseen, strict=True):
+        assert (a.get_facecolor()[0, :3] == b.get_facecolor()[0, :3]).all()
+        assert len(a.get_paths()[0].vertices) != len(b.get_paths()[0].vertices)
+        assert b.get_zorder() >= a.get_zorder()
+        assert a.get_alpha() < 1
+    texts = [t.get_text() for t in by_domain.get_legend().get_texts()]
+    assert texts == ['x', 'y (target)']
+    texts = [t.get_text() for t in by_class.get_legend().get_texts()]
+    assert texts == ['run', 'sit', 'source', 'target']
+
+
+def test_a_confusion_matrix_counts_and_marks_what_it_knows_nothing_of():
+    counts = [[3, 1, 0], [0, 0, 0], [0, 0, 2]]
+    figure = plot_confusion(counts, ['run', 'sit', '_eat'], 'seed 0')
+    axis = figure.axes[0]
+    texts = {t.get_position(): t.get_text() for t in axis.texts}
+    assert texts == {
+        (0, 0): '3\n75 %',
+        (1, 0): '1\n25 %',
+        (1, 1): 'no sample',
+        (2, 2): '2\n100 %',
+    }
+    ticks = [t.get_text() for t in axis.get_yticklabels()]
+    assert ticks == ['run (n=4)', 'sit (n=0)', ' _eat (n=2)']
+    shown = axis.images[0].get_array()
+    assert np.ma.getmaskarray(shown)[1].all()
+    assert shown[2].tolist() == [0, 0, 100]
+    with pytest.raises(ValueError, match=r'shape \(1, 1\)'):
+        plot_confusion(counts, ['run'])
+
+
+def test_a_large_confusion_matrix_goes_without_numbers():
+    figure = plot_confusion(np.eye(21, dtype=int), [str(n) for n in range(21)])
+    assert not figure.axes[0].texts
 
 
 def test_score_bars_grow_with_the_score():

@@ -24,7 +24,8 @@ from mmgmp.apis.analysis import (
     find_origin,
     read_predictions,
 )
-from mmgmp.visualization.benchmark_figures import plot_heat_map, save_figure
+from mmgmp.visualization.benchmark_figures import save_figure
+from mmgmp.visualization.confusion import plot_confusion
 
 
 def find_names(
@@ -45,6 +46,33 @@ def find_names(
             )
         return names
     return [f'class {number}' for number in range(last + 1)]
+
+
+def accuracy_table(
+    title: str, predictions: Predictions, names: Sequence[str]
+) -> Table:
+    """Lay out the accuracy of each domain and class, and of how many clips.
+
+    Args:
+        title: Above the table.
+        predictions: Those of one branch.
+        names: Class names; a class without a clip has a dash.
+
+    Returns:
+        The table.
+    """
+    table = Table('', 'accuracy (%)', 'clips', title=Text(title))
+    groups = [names[label] for label in predictions.labels]
+    for keys, wanted in (
+        (list(predictions.domains), sorted(set(predictions.domains))),
+        (groups, names),
+    ):
+        found = predictions.accuracy_by(keys)
+        for key in wanted:
+            text = f'{100 * found[key]:.1f}' if key in found else '-'
+            table.add_row(Text(str(key)), text, str(keys.count(key)))
+        table.add_section()
+    return table
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,27 +100,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'confusion: {error}', file=sys.stderr)
         return 2
     branch = args.branch or 'fused'
-    table = Table('', 'accuracy (%)', title=Text(f'{origin.title}, {branch}'))
-    groups = [names[label] for label in predictions.labels]
-    for keys in (predictions.domains, groups):
-        for key, accuracy in sorted(predictions.accuracy_by(keys).items()):
-            table.add_row(Text(str(key)), f'{100 * accuracy:.1f}')
-        table.add_section()
-    Console().print(table)
-    matrix = confusion_matrix(
-        predictions.labels,
-        predictions.predicted,
-        labels=range(len(names)),
-        normalize='true',
+    counts = confusion_matrix(
+        predictions.labels, predictions.predicted, labels=range(len(names))
     )
-    figure = plot_heat_map(
-        100 * matrix,
-        names,
-        names,
-        ('true class', 'predicted class (% of true)'),
-        f'{origin.title}, {branch}',
-        decimals=0,
-    )
+    title = f'{origin.title}, {branch}'
+    Console().print(accuracy_table(title, predictions, names))
+    figure = plot_confusion(counts, names, title)
     out = args.out or args.dump.with_name(f'confusion_{branch}')
     print(*save_figure(figure, out), sep='\n')
     return 0

@@ -65,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         [features.classes[label] for label in features.labels],
         features.domains,
         f't-SNE, {origin.title}',
+        features.targets,
     )
     print(*save_figure(figure, args.out), sep='\n')
     return 0

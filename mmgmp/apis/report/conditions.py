@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mmgmp.apis.report.results import Results
+from mmgmp.apis.report.words import column_words, setting_words
 
 _CHOICES = {
     'best': 'the best epoch on source validation is tested',
@@ -56,17 +57,18 @@ def condition_texts(results: Results) -> list[list[str]]:
     ]
     rows = {
         'corpus': results.corpus,
-        'clips': '; '.join(
-            f'target {target}: ' + ' or '.join(map(_clips_text, counts))
-            for target, counts in found['clips'].items()
-        ),
+        'clips': _by_target(found['clips']),
         'training': '; '.join(filter(None, training)),
-        'targets': ', '.join(found['targets']),
+        'targets': ', '.join(column_words(plan, x) for x in plan.targets),
         'seeds': ', '.join(map(str, found['seeds'])),
-        'changed settings': ', '.join(
-            f'{key}={value}'
-            for key, value in plan.overrides.items()
-            if _portable(value) == value
+        'changed settings': '; '.join(
+            setting_words(
+                {
+                    key: value
+                    for key, value in plan.overrides.items()
+                    if _portable(value) == value
+                }
+            )
         ),
         'date': ' to '.join(dict.fromkeys(found['dates'])),
         'hardware': '; '.join(map(_machine_text, found['machines'])),
@@ -76,6 +78,17 @@ def condition_texts(results: Results) -> list[list[str]]:
         ),
     }
     return [[name, text] for name, text in rows.items() if text]
+
+
+def _by_target(clips: Mapping[str, list[Mapping[str, int | str]]]) -> str:
+    """Name the targets only if their clips differ in number."""
+    texts = {
+        target: ' or '.join(map(_clips_text, counts))
+        for target, counts in clips.items()
+    }
+    if len(texts) > 1 and len(set(texts.values())) == 1:
+        return f'each target: {next(iter(texts.values()))}'
+    return '; '.join(f'target {name}: {text}' for name, text in texts.items())
 
 
 def _clips_text(counts: Mapping[str, int | str]) -> str:

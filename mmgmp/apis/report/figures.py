@@ -9,6 +9,7 @@ import numpy as np
 
 from mmgmp.apis.report.results import Results
 from mmgmp.apis.report.tables import Table, sweep_means
+from mmgmp.apis.report.words import column_words
 from mmgmp.visualization import plot_ratio_curves
 from mmgmp.visualization.benchmark_figures import (
     plot_bars,
@@ -30,11 +31,15 @@ class Picture(NamedTuple):
 def bars(table: Table) -> Picture:
     """Draw the means of a table."""
     values: dict[str, dict[str, tuple[float, float | None]]] = {}
+    plan = table.results.plan
     for (method, column), row in table.means.iterrows():
-        values.setdefault(method, {})[column] = (row['mean'], row['std'])
+        words = column_words(plan, column)
+        values.setdefault(method, {})[words] = (row['mean'], row['std'])
+    # A method has one colour on the whole page.
+    figure = plot_bars(values, ylabel='%', order=list(plan.methods))
     return Picture(
         '',
-        to_svg(plot_bars(values, ylabel='%'), table.title),
+        to_svg(figure, table.title),
         f'{table.title}: mean and sample standard deviation over seeds.',
     )
 
@@ -66,6 +71,7 @@ def heat_maps(results: Results) -> Iterator[Picture]:
 
 def ratio_curves(results: Results) -> Iterator[Picture]:
     """Draw the ratios of all methods, by target, for the first seed."""
+    plan = results.plan
     cells = results.cells.loc[list(results.histories)]
     labels = (cells['method'] + ' ' + cells['modalities']).str.strip()
     for target, group in labels.groupby(cells['target'], sort=False):
@@ -74,8 +80,8 @@ def ratio_curves(results: Results) -> Iterator[Picture]:
             for number, label in group.iloc[:_MAX_CURVES].items()
         }
         yield Picture(
-            f'Discrepancy ratios, target {target}',
+            f'Discrepancy ratios, target {column_words(plan, target)}',
             to_svg(plot_ratio_curves(histories), f'ratios {target}'),
-            f'Seed {results.plan.seeds[0]}, trailing mean over training; 1 '
+            f'Seed {plan.seeds[0]}, trailing mean over training; 1 '
             'is balance.',
         )

@@ -14,6 +14,7 @@ from mmgmp.apis.report import figures, texts
 from mmgmp.apis.report.conditions import condition_texts, conditions
 from mmgmp.apis.report.published import Published
 from mmgmp.apis.report.results import FAILED, Results
+from mmgmp.apis.report.scrolling import PAGE_STEPS, figure_step, table_step
 from mmgmp.apis.report.tables import (
     Table,
     oracle,
@@ -21,6 +22,7 @@ from mmgmp.apis.report.tables import (
     records,
     tables,
 )
+from mmgmp.apis.report.words import column_words, metric_words
 from mmgmp.utils import draft_files
 from mmgmp.utils.plain_text import csv_cell, markdown_text
 
@@ -115,7 +117,11 @@ def _context(results: Results, found: Sequence[Table]) -> dict[str, Any]:
         'notes': list(texts.notes(results)),
         'loud': texts.LOUD,
         'tables': [
-            (table, [_mean_grid(table), *_difference_grids(table)])
+            (
+                table,
+                metric_words(results.plan, table.metric),
+                [_mean_grid(table), *_difference_grids(table)],
+            )
             for table in found
         ],
         'ratios': _ratio_grid(ratio_table(results)),
@@ -135,6 +141,9 @@ def _context(results: Results, found: Sequence[Table]) -> dict[str, Any]:
         'bars': figures.bars,
         'heat_maps': figures.heat_maps(results),
         'curves': figures.ratio_curves(results),
+        'page_steps': PAGE_STEPS,
+        'table_step': table_step,
+        'figure_step': figure_step,
     }
 
 
@@ -152,7 +161,8 @@ def _mean_grid(table: Table) -> list[list[str]]:
     found = {column for _, column in cells}
     columns = [f'{column}, published' for column in table.columns]
     columns = [*table.columns, *(c for c in columns if c in found)]
-    return _grid('method', cells, shown.values(), columns)
+    heads = [column_words(table.results.plan, c) for c in columns]
+    return _grid('method', cells, shown.values(), columns, heads)
 
 
 def _difference_grids(table: Table) -> Iterator[list[list[str]]]:
@@ -163,7 +173,9 @@ def _difference_grids(table: Table) -> Iterator[list[list[str]]]:
         for (a, b, column), row in table.differences.iterrows()
     }
     if cells:
-        yield _grid('difference', cells, _first(cells), table.columns)
+        plan = table.results.plan
+        heads = [column_words(plan, c) for c in table.columns]
+        yield _grid('difference', cells, _first(cells), table.columns, heads)
 
 
 def _ratio_grid(summary: pd.DataFrame) -> list[list[str]]:
@@ -181,11 +193,12 @@ def _grid(
     cells: Mapping[tuple[str, str], str],
     rows: Iterable[str],
     columns: Iterable[str],
+    heads: Iterable[str] = (),
 ) -> list[list[str]]:
     """Lay texts by row and column out as rows; the first is the header."""
     columns = list(columns)
     return [
-        [head, *columns],
+        [head, *(heads or columns)],
         *([row, *(cells.get((row, c), '') for c in columns)] for row in rows),
     ]
 

@@ -8,13 +8,14 @@ import numpy as np
 
 from mmgmp.apis.report.published import describe_source
 from mmgmp.apis.report.results import DONE, FAILED, REPORTED, Results
+from mmgmp.apis.report.words import axis_notes
 
 SYNTHETIC = (
     'SYNTHETIC corpus: rendered, not recorded. These numbers show that '
     'everything runs; they say nothing about the methods on real video.'
 )
 STATISTICS = (
-    'Numbers in %, mean ± sample standard deviation over seeds. Differences '
+    'Numbers in %, mean ± sample standard deviation over n seeds. Differences '
     'are paired by seed (same split, initial weights and data order); in '
     "brackets the 95 % interval of Student's t over the pairs. Intervals are "
     'not corrected for the number of comparisons.'
@@ -63,6 +64,7 @@ def notes(results: Results) -> Iterator[str]:
     plan = results.plan
     if plan.synthetic:
         yield SYNTHETIC
+    yield from axis_notes(plan)
     yield STATISTICS
     if plan.search is not None:
         yield (

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from mmgmp.engine.hooks.branch_visualization_hook import (
+    BranchVisualizationHook,
+)
 from mmgmp.engine.hooks.drb_hook import DRBHook
 from mmgmp.engine.hooks.exact_resume_hook import ExactResumeHook
 from mmgmp.engine.hooks.feature_cache_hook import FeatureCacheHook
@@ -15,6 +18,7 @@ from mmgmp.engine.hooks.task_gradient_hook import TaskGradientHook
 from mmgmp.engine.hooks.teacher_hook import TeacherHook
 
 __all__ = [
+    'BranchVisualizationHook',
     'DRBHook',
     'ExactResumeHook',
     'FeatureCacheHook',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from mmengine.hooks import Hook
@@ -62,6 +63,32 @@ def summarise(runner: Runner) -> Iterator[str]:
         f'{len(loader)} steps per epoch, {runner.max_epochs} epochs'
     )
     yield f'log, scalars and config: {runner.log_dir}'
+
+
+def run_title(runner: Runner) -> str:
+    """Name a run in the title of a figure.
+
+    Args:
+        runner: Runner of the training.
+
+    Returns:
+        Config, corpus, whether it is rendered, unseen domain and seed, as
+        far as they are known.
+    """
+    dataset = runner.train_dataloader.dataset
+    meta = getattr(dataset, 'metainfo', None) or {}
+    protocol = runner.cfg.get('protocol') or {}
+    corpus = str(meta.get('corpus', ''))
+    if getattr(dataset, 'is_synthetic', False):
+        corpus += ' (SYNTHETIC)'
+    target = protocol.get('target')
+    if target and not isinstance(target, str):
+        target = ', '.join(map(str, target))
+    facts = [corpus, f'target {target}' if target else '']
+    facts = [*filter(None, facts), f'seed {runner.seed}']
+    name = runner.cfg.filename
+    name = Path(name).stem if name else runner.experiment_name
+    return f'{name}: {", ".join(facts)}'
 
 
 def _data(runner: Runner, dataset: Any) -> str:

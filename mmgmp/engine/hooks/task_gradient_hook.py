@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mmengine.runner import Runner
 from mmengine.utils import get_object_from_string
 from numpy.typing import NDArray
 
+from mmgmp.engine.hooks.run_summary_hook import run_title
 from mmgmp.registry import HOOKS
 from mmgmp.utils import draft_files, log_names
 
@@ -21,7 +23,8 @@ from mmgmp.utils import draft_files, log_names
 # the message hub, so that it is in the checkpoint. So are the names.
 _ITERATION = 'task_gradients/iteration'
 _NAMES = 'task_gradients/names'
-_PER_ITERATION = (log_names.DOMAIN_ACCURACY, log_names.DOMAIN_CHANCE)
+_VALIDATED = 'task_gradients/validated'
+_DISCRIMINATOR = (log_names.DOMAIN_ACCURACY, log_names.DOMAIN_CHANCE)
 
 
 @HOOKS.register_module()
@@ -37,9 +40,10 @@ class TaskGradientHook(Hook):
     as MMEngine's own, records nothing.
 
     After training, rank 0 writes ``task_gradients.csv`` (one row per recorded
-    step) and ``ratio_curves.png`` to the run's work directory; the
-    accuracy of the domain discriminator against chance is drawn with them
-    when the model logs ``domain_accuracy`` and ``domain_chance``. A run that
+    step) and ``ratio_curves.png`` to the run's work directory. With them go
+    the losses and accuracies of these steps, the accuracy of the domain
+    discriminator against chance when the model logs ``domain_accuracy`` and
+    ``domain_chance``, and the top-1 of each validation. A run that
     was killed behind its last checkpoint gets them when it is resumed,
     though nothing is left to train; files that are complete are left alone.
 
@@ -54,7 +58,7 @@ class TaskGradientHook(Hook):
             two readings is not recorded.
         plot: Whether to draw ``ratio_curves.png``.
         plotter: Full name of the function that draws, called with the
-            histories by name and the path.
+            histories by name, the path, and ``title``.
 
     Raises:
         ValueError: If ``interval`` is not a positive integer or ``plotter``
@@ -156,6 +160,20 @@ class TaskGradientHook(Hook):
             if remark:
                 runner.logger.warning(remark)
 
+    def after_val_epoch(
+        self,
+        runner: Runner,
+        metrics: dict[str, float] | None = None,
+    ) -> None:
+        """Remember when a validation was.
+
+        Args:
+            runner: Runner of the training.
+            metrics: Results of the validation.
+        """
+        if log_names.VALIDATION_KEY.partition('/')[2] in (metrics or {}):
+            runner.message_hub.update_scalar(_VALIDATED, runner.iter)
+
     @master_only
     def after_train(self, runner: Runner) -> None:
         """Write the table and the figure, and count non-finite values.
@@ -176,7 +194,7 @@ class TaskGradientHook(Hook):
         # The table last: where it is complete, the figure is.
         if self.plotter is not None:
             draft = figure.with_name(f'.{figure.name}')
-            self.plotter(histories, draft)
+            self.plotter(histories, draft, title=run_title(runner))
             os.replace(draft, figure)
             runner.logger.info(f'Ratio curves are drawn in {figure}')
         with draft_files(table) as [draft]:
@@ -204,12 +222,60 @@ class TaskGradientHook(Hook):
             values = scalars[log_names.in_training(name)].data[0]
             position = np.arange(len(iterations)) - len(iterations)
             histories[name] = _from_the_end(values, position)
-        for name in _PER_ITERATION:
-            if log_names.in_training(name) in scalars:
-                values = scalars[log_names.in_training(name)].data[0]
-                position = iterations - runner.iter - 1
-                histories[name] = _from_the_end(values, position)
+        _add_per_iteration(histories, runner, _DISCRIMINATOR)
+        if len(histories) > 1:
+            start = log_names.in_training('')
+            names = [
+                name.removeprefix(start)
+                for name in scalars
+                if name.startswith(start)
+            ]
+            losses = [name for name in names if log_names.loss_term_of(name)]
+            _add_per_iteration(
+                histories, runner, [*losses, log_names.ACCURACY]
+            )
+            histories.update(_validations(runner, iterations))
         return histories
+
+
+def _add_per_iteration(
+    histories: dict[str, NDArray[np.float64]],
+    runner: Runner,
+    names: Iterable[str],
+) -> None:
+    """Add what is logged in every iteration, where it is recorded."""
+    scalars = runner.message_hub.log_scalars
+    position = histories['iteration'].astype(int) - runner.iter - 1
+    for name in names:
+        if log_names.in_training(name) in scalars:
+            values = scalars[log_names.in_training(name)].data[0]
+            histories[name] = _from_the_end(values, position)
+
+
+def _validations(
+    runner: Runner, iterations: NDArray[np.int_]
+) -> dict[str, NDArray[np.float64]]:
+    """Top-1 at the last recorded step before each validation, else NaN."""
+    scalars = runner.message_hub.log_scalars
+    if _VALIDATED not in scalars:
+        return {}
+    steps = scalars[_VALIDATED].data[0]
+    rows = np.searchsorted(iterations, steps, side='right') - 1
+    found = {}
+    for name in scalars:
+        branch = log_names.modality_of(name, log_names.VALIDATION_KEY)
+        if branch is None and name != log_names.VALIDATION_KEY:
+            continue
+        values = _from_the_end(
+            scalars[name].data[0], np.arange(len(steps)) - len(steps)
+        )
+        column = np.full(len(iterations), np.nan)
+        column[rows[rows >= 0]] = values[rows >= 0]
+        short = log_names.VALIDATION
+        found[log_names.of_modality(short, branch) if branch else short] = (
+            column
+        )
+    return found
 
 
 def _write_table(

@@ -2,15 +2,19 @@ import json
 import logging
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 
 from mmgmp.engine.hooks import TaskGradientHook
+from mmgmp.engine.hooks.run_summary_hook import run_title
 from mmgmp.registry import HOOKS
 
 ITERS_PER_EPOCH = 4
@@ -26,7 +30,10 @@ class ToyModel(BaseModel):
         self.seen = 0
 
     def forward(self, inputs, mode='tensor'):
+        if mode == 'predict':
+            return [{}]
         losses = {'loss': self.linear(inputs).square().mean()}
+        losses['accuracy'] = losses['loss'].detach()
         if self.chance is not None:
             self.seen += 1
             losses['domain_accuracy'] = torch.tensor(self.seen / 100)
@@ -78,6 +85,7 @@ def train(
     chance=None,
     resume=False,
     hook=None,
+    validated=(),
     **wrapper_args,
 ):
     model = ToyModel(chance)
@@ -92,6 +100,7 @@ def train(
             collate_fn=dict(type='default_collate'),
         ),
         train_cfg=dict(by_epoch=True, max_epochs=epochs),
+        **(validation(validated) if validated else {}),
         optim_wrapper=wrapper(optimizer, **wrapper_args),
         default_hooks=dict(logger=dict(type='LoggerHook', interval=1)),
         custom_hooks=[hook or TaskGradientHook()],
@@ -106,6 +115,34 @@ def train(
     for handler in runner.logger.handlers:
         handler.flush()
     return runner
+
+
+class ToyMetric(BaseMetric):
+    """Gives one value after the other as the top-1."""
+
+    def __init__(self, values):
+        super().__init__(prefix='acc')
+        self.values = list(values)
+
+    def process(self, data_batch, data_samples):
+        self.results.append(0)
+
+    def compute_metrics(self, results):
+        value = self.values.pop(0)
+        return {'top1': value, 'top1_video': value / 2, 'human_top1': 0.0}
+
+
+def validation(values):
+    return dict(
+        val_dataloader=dict(
+            dataset=[{'inputs': torch.ones(1)}],
+            sampler=dict(type='DefaultSampler', shuffle=False),
+            batch_size=1,
+            collate_fn=dict(type='default_collate'),
+        ),
+        val_cfg={},
+        val_evaluator=Evaluator(ToyMetric(values)),
+    )
 
 
 def read_log(runner):
@@ -207,6 +244,65 @@ def test_discriminator_accuracy_is_that_of_the_recorded_iterations(tmp_path):
     table = read_table(tmp_path)
     np.testing.assert_allclose(table['domain_accuracy'], [0.02, 0.04])
     np.testing.assert_allclose(table['domain_chance'], 0.5)
+
+
+def test_losses_and_accuracies_of_the_recorded_steps_are_in_the_table(
+    tmp_path,
+):
+    runner = train(tmp_path, epochs=2, hook=TaskGradientHook(interval=2))
+    table = read_table(tmp_path)
+    scalars = runner.message_hub.log_scalars['train/loss'].data[0]
+    np.testing.assert_allclose(table['loss'], scalars[1::2], rtol=1e-6)
+    np.testing.assert_allclose(table['accuracy'], table['loss'])
+    assert 'lr' not in table.dtype.names
+
+
+def test_a_validation_stands_at_the_last_recorded_step_before_it(tmp_path):
+    hook = TaskGradientHook(interval=3)
+    train(tmp_path, epochs=2, hook=hook, validated=(0.25, 0.75))
+    table = read_table(tmp_path)
+    assert table['iteration'].tolist() == [3, 6]
+    np.testing.assert_allclose(table['validation_top1'], [0.25, 0.75])
+    np.testing.assert_allclose(table['validation_top1_video'], [0.125, 0.375])
+    assert not any('human' in name for name in table.dtype.names)
+
+
+def test_a_resumed_run_knows_its_validations_but_the_one_it_was_killed_in(
+    tmp_path,
+):
+    train(tmp_path, epochs=2, validated=(0.25, 0.5))
+    train(tmp_path, epochs=3, resume=True, validated=(0.75,))
+    column = read_table(tmp_path)['validation_top1']
+    known = {int(i): v for i, v in enumerate(column, 1) if v == v}
+    # The checkpoint of an epoch is written before its validation.
+    assert known == {4: 0.25, 12: 0.75}
+
+
+def test_the_figure_says_what_it_is_of(tmp_path):
+    titles = []
+    hook = TaskGradientHook()
+    hook.plotter = lambda histories, path, title: (
+        titles.append(title),
+        path.write_text(''),
+    )
+    runner = train(tmp_path, hook=hook)
+    assert titles == [f'{runner.experiment_name}: seed {runner.seed}']
+
+
+def test_a_title_names_config_corpus_target_and_seed():
+    dataset = SimpleNamespace(metainfo={'corpus': 'HAC'}, is_synthetic=True)
+    runner = SimpleNamespace(
+        train_dataloader=SimpleNamespace(dataset=dataset),
+        cfg=Config({'protocol': {'target': 'human'}}, filename=__file__),
+        seed=3,
+    )
+    name = Path(__file__).stem
+    assert run_title(runner) == (
+        f'{name}: HAC (SYNTHETIC), target human, seed 3'
+    )
+    dataset.is_synthetic = False
+    runner.cfg.protocol.target = ['human', 'cartoon']
+    assert run_title(runner).endswith(': HAC, target human, cartoon, seed 3')
 
 
 def test_a_plain_wrapper_records_nothing_and_says_so_once(tmp_path):
