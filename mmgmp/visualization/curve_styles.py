@@ -112,9 +112,10 @@ def explain_panel(
         handles, texts = axis.get_legend_handles_labels()
         if len(runs) > 1:
             # The colour is the run's, which the legend of the figure names.
+            lines: Sequence[Any] = handles
             looks = {
-                text.rpartition(', ')[2]: handle.get_linestyle()
-                for handle, text in zip(handles, texts, strict=True)
+                text.rpartition(', ')[2]: line.get_linestyle()
+                for line, text in zip(lines, texts, strict=True)
             }
             handles = [
                 Line2D([], [], color='0.3', linestyle=line)

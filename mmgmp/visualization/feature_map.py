@@ -110,10 +110,14 @@ def _scatter(
     is_target: NDArray[np.bool_],
 ) -> None:
     for chosen, look in ((~is_target, _SOURCE), (is_target, _TARGET)):
-        for key, (colour, marker) in _looks(keys).items():
+        for key, (colour, marker) in _looks(keys.tolist()).items():
             found = points[chosen & (keys == key)]
             if len(found):
-                style = {'color': colour, 'marker': marker, **look}
+                style: dict[str, Any] = {
+                    'color': colour,
+                    'marker': marker,
+                    **look,
+                }
                 axis.scatter(found[:, 0], found[:, 1], **style)
 
 
