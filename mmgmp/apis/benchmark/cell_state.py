@@ -29,7 +29,7 @@ from mmgmp.apis.benchmark.cell_folder import CellFolder, write_json
 from mmgmp.apis.benchmark.cells import SOURCE, TRAIN
 from mmgmp.apis.benchmark.rows import fill_checkpoints
 from mmgmp.apis.training_files import Metrics, Schedule
-from mmgmp.utils.protocol import resolve_protocol, trained_domains
+from mmgmp.utils.protocol import read_protocol, resolve_protocol
 
 #: Whose metrics are those of source validation.
 _VALIDATING = (TRAIN, SOURCE)
@@ -100,10 +100,11 @@ class CellFiles(CellFolder):
     def trained_targets(self) -> list[str]:
         """Return the targets that went into the weights: of an oracle."""
         found = [name for n in self.needs() for name in n.trained_targets()]
-        if self.cell.ensemble is None:
-            written = (self.config().get('protocol') or {}).get('written', {})
-            trained = trained_domains(written)
-            found += [t for t in written.get('target', ()) if t in trained]
+        config = {} if self.cell.ensemble else self._merged(TRAIN)
+        if config.get('protocol') is not None:
+            order = list((config.get('model') or {}).get('encoders') or ())
+            protocol = read_protocol(config['protocol'], order)
+            found += [t for t in protocol.target if t in protocol.trained]
         return list(dict.fromkeys(found))
 
     def schedule(self) -> Schedule:

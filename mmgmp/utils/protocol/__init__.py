@@ -33,7 +33,6 @@ that a misspelt one cannot go unnoticed.
 from __future__ import annotations
 
 from mmgmp.utils.protocol.caching import check_frozen, read_files, unwrap_views
-from mmgmp.utils.protocol.oracle import trained_domains
 from mmgmp.utils.protocol.reading import Protocol, read_protocol
 from mmgmp.utils.protocol.writing import find_datasets, resolve_protocol
 
@@ -44,6 +43,5 @@ __all__ = [
     'read_files',
     'read_protocol',
     'resolve_protocol',
-    'trained_domains',
     'unwrap_views',
 ]
