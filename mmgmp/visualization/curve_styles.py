@@ -109,7 +109,8 @@ def explain_panel(
     from matplotlib.lines import Line2D
 
     if panel.own:
-        handles, texts = axis.get_legend_handles_labels()
+        found, texts = axis.get_legend_handles_labels()
+        handles: list[Any] = list(found)
         if len(runs) > 1:
             # The colour is the run's, which the legend of the figure names.
             looks = {
