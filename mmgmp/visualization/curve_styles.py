@@ -109,13 +109,13 @@ def explain_panel(
     from matplotlib.lines import Line2D
 
     if panel.own:
-        handles, texts = axis.get_legend_handles_labels()
+        found, texts = axis.get_legend_handles_labels()
+        handles: list[Any] = list(found)
         if len(runs) > 1:
             # The colour is the run's, which the legend of the figure names.
-            lines: Sequence[Any] = handles
             looks = {
-                text.rpartition(', ')[2]: line.get_linestyle()
-                for line, text in zip(lines, texts, strict=True)
+                text.rpartition(', ')[2]: handle.get_linestyle()
+                for handle, text in zip(handles, texts, strict=True)
             }
             handles = [
                 Line2D([], [], color='0.3', linestyle=line)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +17,13 @@ if TYPE_CHECKING:
 
 # Of the sources by turns of the palette; the target has triangles.
 _MARKERS = 'osDPX*'
-_SOURCE = {'s': 14, 'alpha': 0.45, 'linewidths': 0}
-_TARGET = {'s': 26, 'marker': '^', 'edgecolors': 'black', 'linewidths': 0.5}
+_SOURCE: dict[str, Any] = {'s': 14, 'alpha': 0.45, 'linewidths': 0}
+_TARGET: dict[str, Any] = {
+    's': 26,
+    'marker': '^',
+    'edgecolors': 'black',
+    'linewidths': 0.5,
+}
 
 
 def embed(features: NDArray[np.float32], seed: int = 0) -> NDArray[np.float32]:
@@ -121,7 +126,7 @@ def _scatter(
                 axis.scatter(found[:, 0], found[:, 1], **style)
 
 
-def _looks(keys: Sequence[str]) -> dict[str, tuple[str, str]]:
+def _looks(keys: Iterable[str]) -> dict[str, tuple[str, str]]:
     """Colour and marker by key."""
     return {
         str(key): (

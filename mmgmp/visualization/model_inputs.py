@@ -88,8 +88,9 @@ def write_model_view(
 
 def _strip(value: Any) -> list[Frame]:
     """Pictures of one modality, empty if there is nothing to see."""
-    is_array = hasattr(value, '__array__')
-    array: Any = np.asarray(value) if is_array else np.empty(0)
+    array: NDArray[Any] = np.empty(0)
+    if hasattr(value, '__array__'):
+        array = np.asarray(value)
     if array.ndim == 5 and array.shape[1] in (2, 3) and array.size:
         frames = array[0].transpose(1, 2, 3, 0)
         if frames.shape[3] == 2:

@@ -12,18 +12,19 @@ from tests.shipped import ROOT, load, small
 
 
 def documented(backend: str) -> dict:
-    """Read the line of the page that configures a backend."""
+    """Read the lines of the page that configure a backend."""
     page = (ROOT / 'docs/stock_tools.md').read_text('utf-8')
-    (line,) = re.findall(rf'^visualizer = .*{backend}.*$', page, re.MULTILINE)
+    blocks = re.findall(r'^```python\n(.*?)^```', page, re.M | re.S)
+    (block,) = (block for block in blocks if backend in block)
     found: dict = {}
-    exec(line, {'dict': dict}, found)
+    exec(block, found)
     return found['visualizer']
 
 
 @pytest.mark.parametrize('name', ['tensorboard', 'wandb'])
 def test_a_backend_has_an_extra_and_a_line(name):
     backends = documented(f'{name.capitalize()}VisBackend')['vis_backends']
-    # Reports and curves are made of what the local one writes.
+    # The local one writes scalars.json.
     assert backends[0]['type'] == 'LocalVisBackend'
     assert f"'{name}': ['{name}']" in (ROOT / 'setup.py').read_text('utf-8')
 
