@@ -27,9 +27,9 @@ from mmgmp.utils.checks import choice_text
 OWN = Path(__file__).resolve().parent / 'analysis'
 #: Scripts that cannot work here, and why.
 REPLACED = {
-    'analysis_tools/analyze_logs.py': 'it wants a mode in each line',
-    'analysis_tools/get_flops.py': 'it gives a model one tensor',
-    'visualizations/browse_dataset.py': 'it looks for one list of pictures',
+    'analysis_tools/analyze_logs.py': 'that one wants a mode in each line',
+    'analysis_tools/get_flops.py': 'that one gives a model one tensor',
+    'visualizations/browse_dataset.py': 'that one wants one list of pictures',
 }
 
 

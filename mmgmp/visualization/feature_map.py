@@ -156,10 +156,11 @@ def _explain(
         entries.append(entry(key, color=colour, marker=shape))
     # Domains have told it already.
     if has_shapes and is_target.any() and not is_target.all():
-        entries += [
-            entry('source', color='0.5', marker='o', markersize=4),
-            entry('target', color='0.5', marker='^', markeredgecolor='black'),
-        ]
+        # Hollow, so that no colour of a class is taken for theirs.
+        for text, marker in (('source', 'o'), ('target', '^')):
+            hollow = entry(text, color='white', marker=marker)
+            hollow.set_markeredgecolor('black')
+            entries.append(hollow)
     axis.legend(
         handles=entries,
         loc='upper center',

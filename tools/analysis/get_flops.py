@@ -136,7 +136,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, flops, total, trained in count(model, shapes):
         shown = 'in training only' if flops is None else f'{flops / 1e6:.2f} M'
         sizes = (f'{size / 1e6:.3f} M' for size in (total, trained))
-        table.add_row(name, shown, *sizes, end_section=name != 'all')
+        if name == 'all':
+            table.add_section()
+        table.add_row(name, shown, *sizes)
     table.title = 'one clip: ' + ', '.join(
         f'{name} {"x".join(map(str, shape))}' for name, shape in shapes.items()
     )
