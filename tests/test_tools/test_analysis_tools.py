@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -75,6 +76,22 @@ def test_curves_of_several_runs(run, cells, tmp_path):
     assert '<!-- mini-HAC (SYNTHETIC), seed 0, target H -->' in svg
     assert '<!-- GMP, video -->' in svg
     assert '<!-- Conflict rate -->' in svg
+
+
+def test_folders_of_one_name_are_told_apart(run, cells, tmp_path):
+    runs = []
+    for row, cell in zip(('Base', 'GMP'), cells, strict=False):
+        runs.append(tmp_path / row / 'seed-0')
+        shutil.copytree(cell, runs[-1])
+    out = tmp_path / 'fig5'
+    code, _ = run('compare_curves.py', *runs, '--out', out)
+    assert code == 0
+    svg = out.with_suffix('.svg').read_text()
+    assert '<!-- GMP/seed-0, video -->' in svg
+    same = [f'a={folder}' for folder in runs]
+    code, shown = run('compare_curves.py', *same, '--out', out)
+    assert code == 2
+    assert 'runs must have names of their own' in shown.err
 
 
 def test_runs_of_different_seeds_are_not_compared(run, cells, tmp_path):

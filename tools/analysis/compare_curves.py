@@ -21,14 +21,42 @@ from mmgmp.visualization.benchmark_figures import save_figure
 
 
 def read_run(text: str) -> tuple[str, Path]:
-    """Split ``NAME=FOLDER``; a folder alone names itself."""
+    """Split ``NAME=FOLDER``; the name is empty for a folder alone."""
     name, _, folder = text.rpartition('=')
     path = Path(folder)
     if not (path / 'task_gradients.csv').is_file():
         raise argparse.ArgumentTypeError(
             f'{path} has no task_gradients.csv; train with a TaskGradientHook'
         )
-    return name or path.name, path
+    return name, path
+
+
+def name_runs(runs: Sequence[tuple[str, Path]]) -> dict[str, Path]:
+    """Name folders by as much of their ends as tells them apart.
+
+    Args:
+        runs: Name, which may be empty, and folder of each run.
+
+    Returns:
+        Folders by name.
+
+    Raises:
+        ValueError: If a name or a folder stands twice.
+    """
+    resolved = [path.resolve().parts for name, path in runs if not name]
+    longest = max(map(len, resolved), default=1)
+    for count in range(1, longest + 1):
+        ends = ['/'.join(parts[-count:]) for parts in resolved]
+        if len(set(ends)) == len(ends):
+            break
+    tails = iter(ends if resolved else ())
+    named = {name or next(tails): path for name, path in runs}
+    if len(named) < len(runs):
+        raise ValueError(
+            'runs must have names of their own, got '
+            f'{[f"{name}={path}" for name, path in runs]}; write NAME=RUN'
+        )
+    return named
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,13 +74,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     add('--synthetic', action='store_true')
     args = parser.parse_args(argv)
     try:
+        runs = name_runs(args.runs)
         origins = {
             find_origin(path, args.corpus, args.seed, args.synthetic)
-            for _, path in args.runs
+            for path in runs.values()
         }
         histories = {
             name: read_columns(path / 'task_gradients.csv')
-            for name, path in args.runs
+            for name, path in runs.items()
         }
     except (OSError, ValueError) as error:
         print(f'compare_curves: {error}', file=sys.stderr)
