@@ -109,7 +109,10 @@ EVERY: dict[str, dict[str, Any]] = {
         options={
             'model.feature_transforms': [{'type': 'FeatureNorm'}],
             'model.contribution': {'type': 'UnimodalContribution'},
-            'model.forward_plan': {'type': 'SinglePassPlan'},
+            'model.forward_plan': {
+                'type': 'SinglePassPlan',
+                'noise': {'type': 'DSU'},
+            },
         },
         **HARD,
     ),

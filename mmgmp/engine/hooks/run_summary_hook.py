@@ -99,8 +99,9 @@ def _data(runner: Runner, dataset: Any) -> str:
     line += f'{len(meta.get("classes", ()))} classes, trained on '
     line += ', '.join(map(str, sources)) or 'all domains'
     target = protocol.get('target')
-    how = 'an oracle: trained on' if protocol.get('oracle') else 'not seen'
-    return line + (f'; {target} is {how}' if target else '')
+    if protocol.get('oracle'):
+        return f'{line}; {target} is the target of an oracle'
+    return line + (f'; {target} is not seen' if target else '')
 
 
 def _networks(model: nn.Module) -> Iterator[str]:
