@@ -145,7 +145,9 @@ def _steps(cfg: Any, model: Any, amp: bool) -> dict[str, int]:
     wrapper = build_optim_wrapper(model, options)
     runner = _runner(cfg, model, wrapper)
     teacher = cfg.default_hooks.get('teacher')
-    hooks = [HOOKS.build({**teacher, 'begin_iter': 0})] if teacher else []
+    if teacher and teacher['type'] == 'TeacherHook':
+        teacher = {**teacher, 'begin_iter': 0}
+    hooks = [HOOKS.build(teacher)] if teacher else []
     for hook in hooks:
         hook.before_run(runner)
         hook.before_train(runner)
@@ -178,6 +180,7 @@ def _runner(cfg: Any, model: Any, wrapper: Any) -> Any:
         epoch=7,
         max_iters=1000,
         max_epochs=10,
+        val_loop=object(),  # nothing is validated in these steps
         logger=MMLogger.get_current_instance(),
         message_hub=hub,
         cfg=cfg,

@@ -58,7 +58,7 @@ MINI = {
 }
 #: Everything at once; a mistake says where it is.
 HARD: dict[str, Any] = dict(amp=True, ranks=2, built_on_cpu=True)
-TAUGHT = ('cmrf', 'cmrf-gmp', 'mbcd', 'mbcd-gmp')
+TAUGHT = ('cmrf', 'cmrf-gmp', 'mbcd', 'mbcd-gmp', 'swad')
 FUSIONS = ('Concat', 'Sum', 'FiLM', 'Gated', 'Activation')
 CONTRIBUTIONS = ('Masked', 'Shapley')
 #: Those with factors per task or a projection.
@@ -108,7 +108,15 @@ EVERY: dict[str, dict[str, Any]] = {
         GMP,
         options={
             'model.feature_transforms': [{'type': 'FeatureNorm'}],
-            'model.contribution': {'type': 'UnimodalContribution'},
+            'model.contribution': {
+                'semantic': {'type': 'UnimodalContribution'},
+                'domain': 'masked',
+            },
+            'model.unimodal_heads': {
+                'type': 'MLPClassifierHead',
+                'num_classes': 7,
+                'hidden_channels': 0,
+            },
             'model.forward_plan': {
                 'type': 'SinglePassPlan',
                 'noise': {'type': 'DSU'},

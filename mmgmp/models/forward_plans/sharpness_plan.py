@@ -195,6 +195,8 @@ def _drawn_again(
 ) -> AbstractContextManager[Any]:
     """A context whose random numbers are drawn once more behind it."""
     device = next(p.device for w in theta.values() for p in w.values())
-    if device.type == 'cpu':
-        return torch.random.fork_rng(devices=[])
-    return torch.random.fork_rng([device], device_type=device.type)
+    backend: Any = getattr(torch, device.type, None)
+    # The generator of the CPU is kept in any case.
+    if hasattr(backend, 'get_rng_state') and backend.is_available():
+        return torch.random.fork_rng([device], device_type=device.type)
+    return torch.random.fork_rng(devices=[])
