@@ -31,6 +31,7 @@ from torch._subclasses.fake_tensor import (
 
 from mmgmp.engine.optim.reduction import HostCopy
 from mmgmp.engine.optim.strategies import ogm_modulation
+from mmgmp.models.methods.frozen_twins import FrozenTwins
 from mmgmp.registry import HOOKS, MODELS
 from mmgmp.utils.protocol import resolve_protocol
 from tests.fake_cuda.watch import Watch, pretend_cuda
@@ -92,10 +93,22 @@ def run(
         else:
             with torch.device('cuda'):
                 model = MODELS.build(cfg.model)
+        with torch.device('cuda'):
+            _give_twins(model, cfg.model.encoders)
         for module in model.modules():
             if hasattr(module, '_device'):
                 module._device = torch.device('cuda')
         return _steps(cfg, model, amp)
+
+
+def _give_twins(model: Any, encoders: Any) -> None:
+    """In the place of those that are read from checkpoints."""
+    for method in model.methods:
+        if isinstance(method, FrozenTwins):
+            method._twins = [
+                MODELS.build(dict(encoders[m])).requires_grad_(False).eval()
+                for m in method.modalities
+            ]
 
 
 def _backbone(channels: int) -> dict[str, Any]:

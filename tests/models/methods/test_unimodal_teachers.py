@@ -43,7 +43,7 @@ def save(model, path, seen=SOURCES):
 def as_teacher(model):
     """Give the student the weights of its teachers."""
     for teacher, encoder in zip(
-        model.methods[0]._teachers, model.encoders.values(), strict=True
+        model.methods[0]._twins, model.encoders.values(), strict=True
     ):
         encoder.load_state_dict(teacher.state_dict())
 
@@ -100,7 +100,7 @@ def test_teachers_do_not_change_and_are_no_part_of_the_state(tmp_path):
     names = set(model.state_dict())
     model.init_weights()
     assert set(model.state_dict()) == names
-    teachers = model.methods[0]._teachers
+    teachers = model.methods[0]._twins
     owned = {id(p) for p in model.parameters()}
     assert not owned & {id(p) for t in teachers for p in t.parameters()}
     before = [copy.deepcopy(t.state_dict()) for t in teachers]
@@ -182,7 +182,7 @@ def test_stages_that_are_not_the_same_are_not_shared(case, tmp_path):
         for m in TWO:
             maps, clips = model.encoders[m].forward_frozen(inputs[m])
             inputs[m] = FrozenState((maps,), clips)
-        with pytest.raises(ValueError, match='teacher of video must have the'):
+        with pytest.raises(ValueError, match='twin of video in UnimodalT'):
             distance_of(model, inputs, samples)
 
 
