@@ -17,6 +17,7 @@ import pytest
 import torch
 from filelock import FileLock
 from hypothesis import settings
+from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
 import mmgmp  # noqa: F401 (repairs MMAction2 before any test imports it)
@@ -67,6 +68,8 @@ def fixed_seed() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
+    # Nor may a runner of before have left its epoch behind.
+    MessageHub.get_current_instance().runtime_info.pop('epoch', None)
 
 
 @pytest.fixture(scope='session')

@@ -289,7 +289,25 @@ def check_arl(outcome, trained):
     assert outcome.steps[0]['loss_unimodal_video'] > 0
 
 
+def check_pmr(outcome, trained):
+    """Prototypes were made for the last epoch, and pull."""
+    assert outcome.method('known').any()
+    assert outcome.method('epoch') >= 0
+    assert outcome.method('prototypes_audio').any()
+    assert all('loss_cls_prototypes' in line for line in outcome.steps)
+
+
+def check_inforeg(outcome, trained):
+    """Gradients keep their factors; weights of the epoch's start are kept."""
+    assert (outcome.coefficients() == 1).all()
+    assert set(outcome.modulation['anchor']) == set(MODALITIES)
+    assert (outcome.modulation['fisher'] > 0).all()
+
+
 CHECKS = {
+    'pmr': check_pmr,
+    'inforeg': check_inforeg,
+    'redreg': check_inforeg,
     'arl': check_arl,
     'gramian': check_gramian,
     'mmpareto': check_mmpareto,
