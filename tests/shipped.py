@@ -41,5 +41,7 @@ def small(config: Config, data: Path, work_dir: Path) -> Config:
     config.train_cfg.max_epochs = 1
     config.train_cfg.val_begin = 99  # hooks may read the validation data
     config.default_hooks.checkpoint = None
+    # A figure costs more than two steps, and has tests of its own.
+    config.default_hooks.task_gradient.plot = False
     config.default_hooks.logger.interval = 1
     return config

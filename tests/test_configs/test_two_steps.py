@@ -18,8 +18,10 @@ from tests.shipped import GMP, LEAVES, load, small
 # A method with GMP, or an average, is two parts that are each trained here,
 # and these are variants of a class that is: one of each stands for the rest.
 VARIANTS = (
-    'fixed-class', 'fixed-domain', 'group-dro', 'irm', 'mmd', 'mixup', 'no-k',
-    'no-p', 'pcgrad', 'redreg', 'reverse', 'unified', 'vrex',
+    'base-activation', 'base-film', 'base-sum', 'fixed-class', 'fixed-domain',
+    'gmp-film', 'gmp-sum', 'grad-blending-copies', 'group-dro', 'irm', 'mmd',
+    'mixup', 'no-k', 'no-p', 'ogm', 'pcgrad', 'redreg', 'reverse', 'unified',
+    'vrex',
 )  # fmt: skip
 ON_MINI_HAC = [
     pytest.param(
