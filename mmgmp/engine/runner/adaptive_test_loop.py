@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from mmengine.dist import get_world_size
 from mmengine.logging import print_log
-from mmengine.runner import Runner, TestLoop, autocast
+from mmengine.runner import Runner, TestLoop
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -45,18 +45,20 @@ class AdaptiveTestLoop(TestLoop):
             classifier's hidden layer (READ) [choice].
         optimizer: Config of the optimizer.
         episodic: Whether each batch starts from the checkpoint.
-        fp16: As in MMEngine.
+        fp16: Refused: gradients would underflow.
 
     Raises:
-        ValueError: If an option is unknown, the model lacks what the loss
-            reads or has nothing to update, or a batch of one sample meets
-            batch norms that need more.
+        ValueError: If an option is unknown or ``fp16`` set, the model lacks
+            what the loss reads or has nothing to update, or a batch of one
+            sample meets batch norms that need more.
         NotImplementedError: With several ranks, whose streams would differ.
 
     Example:
-        ``--cfg-options test_cfg.type=AdaptiveTestLoop
-        test_cfg.loss.type=TentLoss test_cfg.parameters=norm`` of the stock
-        test script.
+        >>> LOOPS.get('AdaptiveTestLoop') is AdaptiveTestLoop
+        True
+
+        With the stock test script, ``--cfg-options
+        test_cfg.type=AdaptiveTestLoop test_cfg.loss.type=TentLoss``.
 
     Source: Tent (arXiv 2006.10726), READ (ICLR 2024), AEO
     (arXiv 2501.13924); [release] Adam, the rates and one step per batch.
@@ -73,7 +75,12 @@ class AdaptiveTestLoop(TestLoop):
         episodic: bool = False,
         fp16: bool = False,
     ) -> None:
-        super().__init__(runner, dataloader, evaluator, fp16)
+        super().__init__(runner, dataloader, evaluator)
+        if fp16:
+            raise ValueError(
+                'fp16 of AdaptiveTestLoop must be False, as gradients would '
+                'underflow, got True; set test_cfg.fp16=False'
+            )
         check_choice(
             'parameters', parameters, _PARAMETERS, 'set test_cfg.parameters'
         )
@@ -86,6 +93,7 @@ class AdaptiveTestLoop(TestLoop):
         #: Batches without a finite loss.
         self.skipped = 0
         self._stepper: Any = None
+        self._chosen: list[nn.Parameter] = []
         self._start: dict[str, Tensor] = {}
 
     def run(self) -> dict[str, float]:
@@ -95,11 +103,16 @@ class AdaptiveTestLoop(TestLoop):
                 'AdaptiveTestLoop adapts to one stream, got '
                 f'{get_world_size()} ranks with one each; test on one'
             )
-        model = self._model()
+        model: Any = self.runner.model
         self._check(model)
         self._start = copy.deepcopy(model.state_dict())
         flags = {p: p.requires_grad for p in model.parameters()}
+        self._chosen = self._choose(model)
         try:
+            for parameter in flags:
+                parameter.requires_grad_(False)
+            for parameter in self._chosen:
+                parameter.requires_grad_(True)
             self._restart(model)
             return self._run()
         finally:
@@ -132,7 +145,7 @@ class AdaptiveTestLoop(TestLoop):
             idx: Number of the batch.
             data_batch: The batch.
         """
-        model = self._model()
+        model: Any = self.runner.model
         self.runner.call_hook(
             'before_test_iter', batch_idx=idx, data_batch=data_batch
         )
@@ -142,7 +155,7 @@ class AdaptiveTestLoop(TestLoop):
         data = model.data_preprocessor(data_batch, False)
         samples = data['data_samples']
         self._check_size(samples)
-        with autocast(enabled=self.fp16), torch.enable_grad():
+        with torch.enable_grad():
             features = model.extract_feat(data['inputs'])
             logits = model.cls_head(model.fusion(features))
             own = {
@@ -150,7 +163,7 @@ class AdaptiveTestLoop(TestLoop):
                 for m, head in model.unimodal_heads.items()
             }
             loss = self.adaptation_loss(logits, own)
-        with autocast(enabled=self.fp16), torch.no_grad():
+        with torch.no_grad():
             fixed = {m: x.detach() for m, x in features.items()}
             outputs = model.predict_features(fixed, samples)
         self._step(loss)
@@ -169,9 +182,6 @@ class AdaptiveTestLoop(TestLoop):
         self._stepper.zero_grad()
         loss.backward()
         self._stepper.step()
-
-    def _model(self) -> Any:
-        return self.runner.model
 
     def _check(self, model: Any) -> None:
         if not isinstance(model, AdaptableModel):
@@ -192,38 +202,32 @@ class AdaptiveTestLoop(TestLoop):
     def _restart(self, model: Any) -> None:
         """Go back to the checkpoint, with an optimizer that knows nothing."""
         model.load_state_dict(self._start)
-        chosen = self._chosen(model)
+        self._stepper = OPTIMIZERS.build(
+            dict(self.optimizer, params=self._chosen)
+        )
+
+    def _choose(self, model: Any) -> list[nn.Parameter]:
+        """Return what is updated, before anything is."""
+        trained = [
+            p
+            for parameters in model.trainable_encoder_parameters().values()
+            for p in parameters
+        ]
+        if self.parameters == 'fusion':
+            parts = (model.fusion, model.cls_head.hidden)
+            chosen = [p for part in parts for p in part.parameters()]
+        elif self.parameters == 'norm':
+            own = {id(p) for m in _norms(model) for p in m.parameters()}
+            chosen = [p for p in trained if id(p) in own]
+        else:
+            chosen = trained
         if not chosen:
             raise ValueError(
                 f'parameters={self.parameters!r} must name something to '
-                f'update in this model, got nothing; set '
-                f'test_cfg.parameters to one of {list(_PARAMETERS)}'
+                'update in this model, got nothing; set test_cfg.parameters '
+                f'to one of {list(_PARAMETERS)}'
             )
-        model.requires_grad_(False)
-        for parameter in chosen:
-            parameter.requires_grad_(True)
-        self._stepper = OPTIMIZERS.build(dict(self.optimizer, params=chosen))
-
-    def _chosen(self, model: Any) -> list[nn.Parameter]:
-        trained = {
-            id(p)
-            for ps in model.trainable_encoder_parameters().values()
-            for p in ps
-        }
-        if self._stepper is not None:
-            # Only these ask for a gradient now.
-            return [p for g in self._stepper.param_groups for p in g['params']]
-        if self.parameters == 'last_stage':
-            return [p for p in model.parameters() if id(p) in trained]
-        if self.parameters == 'norm':
-            return [
-                p
-                for module in _norms(model)
-                for p in module.parameters(recurse=False)
-                if id(p) in trained
-            ]
-        parts = (model.fusion, model.cls_head.hidden)
-        return [p for part in parts for p in part.parameters()]
+        return chosen
 
     def _set_modes(self, model: Any) -> None:
         """Eval mode, but for batch norms that are to use the batch."""

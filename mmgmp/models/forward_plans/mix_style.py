@@ -15,6 +15,7 @@ from torch.distributions import Dirichlet
 
 from mmgmp.models.encoders.stages import StagedBackbone, split_stages
 from mmgmp.models.forward_plans.statistics_noise import StatisticsNoise
+from mmgmp.models.layers import other_domain
 from mmgmp.registry import MODELS
 from mmgmp.utils.checks import check_choice
 
@@ -188,24 +189,6 @@ def _draw_beta(alpha: float, size: int, device: torch.device) -> Tensor:
     alphas = torch.full((size, 2), alpha, device=device)
     drawn: Tensor = Dirichlet(alphas, validate_args=False).sample()
     return drawn[:, 0]
-
-
-def other_domain(domains: Tensor) -> Tensor:
-    """Draw a partner of another domain for each sample.
-
-    Args:
-        domains: Domain labels ``(N,)``.
-
-    Returns:
-        Indices ``(N,)``; of any sample where all are of one domain.
-
-    Example:
-        >>> other_domain(torch.tensor([0, 1])).tolist()
-        [1, 0]
-    """
-    size = len(domains)
-    draws = torch.rand(size, size, device=domains.device)
-    return (draws - (domains[:, None] == domains).float()).argmax(1)
 
 
 def mix_statistics(

@@ -56,6 +56,10 @@ class SharpnessPlan(BaseForwardPlan):
             encoder recomputes activations (``with_cp``), which would
             recompute them at theta.
 
+    Example:
+        >>> SharpnessPlan(rho=0.1).scope
+        'global'
+
     Source: Foret et al., "Sharpness-Aware Minimization for Efficiently
     Improving Generalization", ICLR 2021; rho 0.05 with Adam as in
     qszhan/MMDG-Bench [release]. Encoders only, one common length and equal

@@ -123,6 +123,10 @@ class DSU(StatisticsNoise):
     Each of the two places, and each pathway of SlowFast, is left alone or
     disturbed as a whole, with equal odds; see :func:`resample_statistics`.
 
+    Example:
+        >>> build_noise(dict(type='DSU')).allows_missing
+        True
+
     Source: DSU as in the code that was released with MBCD (arXiv
     2511.20258); a later release of JAT has it as an option.
     """

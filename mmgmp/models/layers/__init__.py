@@ -7,6 +7,7 @@ from mmgmp.models.layers.contrastive_projector import (
 from mmgmp.models.layers.cross_modal_translator import CrossModalTranslator
 from mmgmp.models.layers.gradient_reversal import reverse_gradient
 from mmgmp.models.layers.modality_dropout import drop_modalities
+from mmgmp.models.layers.partners import other_domain
 from mmgmp.models.layers.supervised_contrast import (
     stack_modalities,
     supervised_contrast,
@@ -19,6 +20,7 @@ __all__ = [
     'WeightRamp',
     'contrastive_projectors',
     'drop_modalities',
+    'other_domain',
     'reverse_gradient',
     'stack_modalities',
     'supervised_contrast',

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmgmp.models.layers import WeightRamp
 from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.models.methods.domain_statistics import mean_where, membership
 from mmgmp.structures import MultiModalBatch, Task
@@ -93,6 +94,42 @@ class DomainMethod(BaseMethod):
             F.cross_entropy(logits, batch.labels, reduction='none')
             for logits in self.logits(batch)
         ]
+
+
+class RampedMethod(DomainMethod):
+    """A method on logits whose weight grows, as ``self.weight()``.
+
+    Args:
+        in_channels: As in :class:`BaseMethod`.
+        num_classes: As in :class:`BaseMethod`.
+        num_domains: As in :class:`DomainMethod`.
+        weight: After ``anneal_steps``, >= 0.
+        start_weight: At the first step, >= 0.
+        anneal_steps: Steps in between, >= 0.
+        ramp: ``'linear'`` [choice], or ``'step'`` [release-D], which makes
+            the loss jump; the optimizer is not reset then.
+        on: ``'fused'`` logits, ``'modality'`` for those of
+            ``model.unimodal_heads``; both are summed.
+        **kwargs: As in :class:`BaseMethod`.
+
+    Raises:
+        ValueError: If a number is negative or an option unknown.
+    """
+
+    def __init__(
+        self,
+        in_channels: Mapping[str, int],
+        num_classes: int,
+        num_domains: int,
+        weight: float,
+        start_weight: float = 1.0,
+        anneal_steps: int = 500,
+        ramp: str = 'linear',
+        on: Sequence[str] = ('fused',),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(in_channels, num_classes, num_domains, on, **kwargs)
+        self.weight = WeightRamp(start_weight, weight, anneal_steps, ramp)
 
 
 class FeaturePenalty(DomainMethod):

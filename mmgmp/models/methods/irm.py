@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmgmp.models.layers import WeightRamp
-from mmgmp.models.methods.domain_penalty import DomainMethod
+from mmgmp.models.methods.domain_penalty import RampedMethod
 from mmgmp.models.methods.domain_statistics import mean_where
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
 
 
 @MODELS.register_module()
-class IRMMethod(DomainMethod):
+class IRMMethod(RampedMethod):
     """Penalise what a rescaling of the logits would gain in a domain.
 
     The slope of a domain's cross-entropy in a common factor of its logits,
@@ -32,13 +31,7 @@ class IRMMethod(DomainMethod):
         num_classes: Number of classes K.
         num_domains: Number of source domains S.
         weight: Of the penalty after ``anneal_steps``, >= 0.
-        start_weight: At the first step, >= 0.
-        anneal_steps: Steps in between, >= 0.
-        ramp: ``'linear'`` [choice], or ``'step'`` [release-D], which makes
-            the loss jump; the optimizer is not reset then.
-        on: ``'fused'`` logits, ``'modality'`` for those of
-            ``model.unimodal_heads``.
-        **kwargs: ``tasks`` and ``init_cfg`` as in :class:`BaseMethod`.
+        **kwargs: As in :class:`RampedMethod`.
 
     Raises:
         ValueError: If a number is negative or an option unknown.
@@ -62,14 +55,11 @@ class IRMMethod(DomainMethod):
         num_classes: int,
         num_domains: int,
         weight: float = 100.0,
-        start_weight: float = 1.0,
-        anneal_steps: int = 500,
-        ramp: str = 'linear',
-        on: Sequence[str] = ('fused',),
         **kwargs: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, num_domains, on, **kwargs)
-        self.weight = WeightRamp(start_weight, weight, anneal_steps, ramp)
+        super().__init__(
+            in_channels, num_classes, num_domains, weight, **kwargs
+        )
 
     def losses(self, batch: MultiModalBatch) -> dict[Task, dict[str, Tensor]]:
         """Return the weighted penalty; see the base class."""

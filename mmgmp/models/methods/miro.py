@@ -119,6 +119,7 @@ class MIROMethod(FrozenTwins):
             untouched: Those of the pretrained encoder, ``(N, D)``.
         """
         variance = F.softplus(self.raw_variances[modality]) + _LEAST
+        # F.gaussian_nll_loss looks at its variances, and waits for them.
         far = (own.float() - untouched.float()).square().mean(0)
         terms = (far / variance + variance.log()) / 2
         return terms.sum() if self.reduction == 'sum' else terms.mean()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmgmp.models.layers import other_domain
 from mmgmp.models.methods.base_method import BaseMethod
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
@@ -76,10 +77,11 @@ class MixupMethod(BaseMethod):
     def losses(self, batch: MultiModalBatch) -> dict[Task, dict[str, Tensor]]:
         """Return the weighted term; see the base class."""
         truth = F.one_hot(batch.labels, self.num_classes).float()
-        draws = [self._draw(batch) for _ in self._drawn()]
+        count = 1 if self.shared else len(self.modalities)
+        draws = [self._draw(batch) for _ in range(count)]
         mixed, targets = {}, []
         for index, (modality, x) in enumerate(batch.features.items()):
-            share, partner = draws[index % len(draws)]
+            share, partner = draws[index % count]
             mixed[modality] = share * x + (1 - share) * x[partner]
             targets.append(share * truth + (1 - share) * truth[partner])
         target = torch.stack(targets).mean(0)
@@ -96,9 +98,6 @@ class MixupMethod(BaseMethod):
         """
         return F.cross_entropy(logits, target)
 
-    def _drawn(self) -> tuple[str, ...]:
-        return self.modalities[:1] if self.shared else self.modalities
-
     def _draw(self, batch: MultiModalBatch) -> tuple[Tensor, Tensor]:
         """One share for the batch, and a partner ``(N,)`` for each sample."""
         like = batch.fused
@@ -107,24 +106,4 @@ class MixupMethod(BaseMethod):
         share = torch.distributions.Beta(
             alpha, alpha, validate_args=False
         ).sample()
-        return share, partners(batch.domain_labels)
-
-
-def partners(domain_labels: Tensor) -> Tensor:
-    """Draw a partner from another domain for each sample, ``(N,)``.
-
-    Where there is none, one of the same domain; only a single sample is its
-    own.
-
-    Args:
-        domain_labels: ``(N,)``.
-
-    Example:
-        >>> partners(torch.tensor([0, 1]))
-        tensor([1, 0])
-    """
-    count = len(domain_labels)
-    scores = torch.rand(count, count, device=domain_labels.device)
-    is_same = domain_labels[:, None] == domain_labels
-    own = torch.eye(count, dtype=torch.bool, device=domain_labels.device)
-    return (scores - 1.0 * is_same - 1.0 * own).argmax(1)
+        return share, other_domain(batch.domain_labels)

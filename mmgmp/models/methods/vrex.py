@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from mmgmp.models.layers import WeightRamp
-from mmgmp.models.methods.domain_penalty import DomainMethod
+from mmgmp.models.methods.domain_penalty import RampedMethod
 from mmgmp.models.methods.domain_statistics import domain_means, mean_where
 from mmgmp.registry import MODELS
 from mmgmp.structures import MultiModalBatch, Task
 
 
 @MODELS.register_module()
-class VRExMethod(DomainMethod):
+class VRExMethod(RampedMethod):
     """Minimise the mean of the domains' risks and their variance.
 
     Term ``risk`` (classification) is the mean over domains of their mean
@@ -30,13 +29,7 @@ class VRExMethod(DomainMethod):
         num_classes: Number of classes K.
         num_domains: Number of source domains S.
         weight: Beta of the variance after ``anneal_steps``, >= 0.
-        start_weight: At the first step, >= 0.
-        anneal_steps: Steps in between, >= 0.
-        ramp: ``'linear'`` [choice], or ``'step'`` [release-D], which makes
-            the loss jump; the optimizer is not reset then.
-        on: ``'fused'`` logits, ``'modality'`` for those of
-            ``model.unimodal_heads``, whose risks are added.
-        **kwargs: ``tasks`` and ``init_cfg`` as in :class:`BaseMethod`.
+        **kwargs: As in :class:`RampedMethod`.
 
     Raises:
         ValueError: If a number is negative or an option unknown.
@@ -65,14 +58,11 @@ class VRExMethod(DomainMethod):
         num_classes: int,
         num_domains: int,
         weight: float = 10.0,
-        start_weight: float = 1.0,
-        anneal_steps: int = 500,
-        ramp: str = 'linear',
-        on: Sequence[str] = ('fused',),
         **kwargs: Any,
     ) -> None:
-        super().__init__(in_channels, num_classes, num_domains, on, **kwargs)
-        self.weight = WeightRamp(start_weight, weight, anneal_steps, ramp)
+        super().__init__(
+            in_channels, num_classes, num_domains, weight, **kwargs
+        )
 
     def losses(self, batch: MultiModalBatch) -> dict[Task, dict[str, Tensor]]:
         """Return risk and weighted variance; see the base class."""

@@ -121,6 +121,7 @@ def test_a_loss_that_is_not_finite_is_no_step(tmp_path, plain, monkeypatch):
 @pytest.mark.parametrize(
     ('test_cfg', 'batch_size', 'match'),
     [
+        (tent(fp16=True), 3, 'fp16 of AdaptiveTestLoop must be False'),
         (tent(parameters='all'), 3, "parameters must be .*'all'"),
         (dict(loss=dict(type='AEOLoss')), 3, 'got a model without; train'),
         (tent(parameters='norm'), 1, 'got a batch of one sample; raise'),

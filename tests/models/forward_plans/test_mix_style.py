@@ -7,7 +7,6 @@ from mmgmp.models.forward_plans import mix_style
 from mmgmp.models.forward_plans.mix_style import (
     MixStyle,
     mix_statistics,
-    other_domain,
 )
 from mmgmp.registry import MODELS
 from mmgmp.testing.toy_configs import toy_batch, toy_recognizer
@@ -100,14 +99,6 @@ def test_half_precision_is_computed_in_full():
         half = mix_statistics(x.to(dtype), partner, weight)
         assert half.dtype == dtype
         torch.testing.assert_close(half.float(), whole, atol=0.05, rtol=0.02)
-
-
-def test_partners_are_of_another_domain_where_there_is_one():
-    domains = torch.tensor([0, 0, 1, 2])
-    drawn = torch.stack([other_domain(domains) for _ in range(200)])
-    assert (domains[drawn] != domains).all()
-    assert {*drawn[:, 0].tolist()} == {2, 3}
-    assert len({*other_domain(torch.zeros(64)).tolist()}) > 8
 
 
 @pytest.mark.parametrize('modalities', [TWO, THREE])

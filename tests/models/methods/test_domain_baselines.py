@@ -15,7 +15,7 @@ from mmgmp.models.methods.fishr import FishrMethod
 from mmgmp.models.methods.group_dro import GroupDROMethod
 from mmgmp.models.methods.irm import IRMMethod
 from mmgmp.models.methods.miro import MIROMethod
-from mmgmp.models.methods.mixup import MixupMethod, partners
+from mmgmp.models.methods.mixup import MixupMethod
 from mmgmp.models.methods.mmd import MMDMethod
 from mmgmp.models.methods.vrex import VRExMethod
 from mmgmp.structures import Task, get_task_losses
@@ -204,16 +204,6 @@ def test_mixup_draws_once_for_all_modalities(shared):
     torch.manual_seed(0)
     MixupMethod(WIDTHS, 2, shared=shared).losses(batch)
     assert torch.equal(seen[0]['video'], seen[0]['audio']) is shared
-
-
-def test_partners_are_of_another_domain():
-    labels = torch.tensor([0, 1, 0, 1, 1])
-    drawn = torch.stack([partners(labels) for _ in range(50)])
-    assert (labels[drawn] != labels).all()
-    assert {*drawn[:, 0].tolist()} == {1, 3, 4}
-    alone = torch.stack([partners(torch.zeros(3)) for _ in range(20)])
-    assert (alone != torch.arange(3)).all()
-    assert partners(torch.zeros(1)).tolist() == [0]
 
 
 def test_miro_by_hand():

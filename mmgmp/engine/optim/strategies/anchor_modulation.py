@@ -181,15 +181,16 @@ class AnchorModulation(Modulation):
     def _begin_epoch(self, signals: BatchSignals) -> None:
         """Keep the weights, and close the account of the epoch before."""
         like = signals.semantic_ratio
+        # A state that was loaded may be on the host.
+        history = [x.to(like.device) for x in self.fisher_history or ()]
+        trace = None if self.fisher is None else self.fisher.to(like.device)
+        self.fisher_history, self.fisher = history, trace
         if self.anchor_epoch == signals.epoch and self._fits():
-            if self.fisher is not None:
-                self.fisher = self.fisher.to(like.device)
             return
-        history = self.fisher_history or []
-        if self.fisher is not None:
-            history = [*history, self.fisher]
+        if trace is not None:
+            history = [*history, trace]
         keep = (self.fisher_window or 0) + 1
-        self.fisher_history = [x.to(like.device) for x in history[-keep:]]
+        self.fisher_history = history[-keep:]
         self.fisher = torch.zeros_like(like)
         self.anchor_epoch = signals.epoch
         self.anchor = {

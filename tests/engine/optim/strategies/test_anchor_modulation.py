@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import pytest
@@ -14,7 +15,7 @@ from tests.engine.optim.toy import ToyModel, toy_data
 from .toy_strategies import signals
 
 
-def pulled(scores, epoch=0, gradient=(1.0, 0.0), **options):
+def pulled(scores, epoch=0, gradient=(1.0, 0.0), unit=1.0, **options):
     """Gradients after a drift from (0, 0) to (1, 2), and the modulation."""
     modalities = ('video', 'audio', 'flow')[: len(scores)]
     weights = {
@@ -33,6 +34,7 @@ def pulled(scores, epoch=0, gradient=(1.0, 0.0), **options):
     seen = signals(
         (1.0,) * len(scores), epoch, true_class_probability=list(scores)
     )
+    seen = dataclasses.replace(seen, unit=unit)
     for drift in ([0.0, 0.0], [1.0, 2.0]):
         gradients = {
             m: torch.tensor([gradient], dtype=torch.double) for m in modalities
@@ -49,6 +51,15 @@ def test_inforeg_by_hand():
     (leader, other), _ = pulled((0.8, 0.4), kappa=0.95)
     assert leader == pytest.approx([2.389099, 2.778199], abs=1e-6)
     assert other == [1.0, 0.0]
+
+
+def test_the_pull_is_in_the_unit_of_the_gradients():
+    (leader, other), _ = pulled(
+        (0.8, 0.4), gradient=(8.0, 0.0), unit=8.0, kappa=0.95
+    )
+    expected = [8 * 2.389099, 8 * 2.778199]
+    assert leader == pytest.approx(expected, abs=1e-5)
+    assert other == [8.0, 0.0]
 
 
 def test_redreg_by_hand():
@@ -110,7 +121,7 @@ def test_the_window_is_open_while_the_fisher_trace_grows(traces, expected):
     assert modulation._is_open(signals())[0] == expected
 
 
-def train(steps, state=None, scale=1.0, **options):
+def train(steps, state=None, **options):
     torch.manual_seed(0)
     model = ToyModel()
     model.double()
