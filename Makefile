@@ -10,7 +10,7 @@ CONSTRAINTS := constraints/tested.txt
 # Small tensors: more threads only compete with the other test process.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help venv test lint doctest wheel-check docs demo bench clean
+.PHONY: help venv docs-venv test lint doctest wheel-check docs demo bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -55,6 +55,8 @@ DOCS_STAMP := $(VENV)/.mmgmp-docs-installed
 $(DOCS_STAMP): $(STAMP)
 	$(BIN)/python -m pip install -c $(CONSTRAINTS) -e '.[lite,docs]'
 	@touch $@
+
+docs-venv: $(DOCS_STAMP)
 
 docs: $(DOCS_STAMP)
 	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/site

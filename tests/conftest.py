@@ -20,7 +20,8 @@ from hypothesis import settings
 from mmengine.logging import MessageHub
 from mmengine.registry import DefaultScope
 
-import mmgmp  # noqa: F401 (repairs MMAction2 before any test imports it)
+import mmgmp  # (repairs MMAction2 before any test imports it)
+import mmgmp.visualization
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -44,8 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def quick_runners() -> Iterator[None]:
     """Spare each runner what takes seconds and decides nothing.
 
-    That is the layout of its config, which is as good Python without, and
-    looking for compilers. The stock scripts in processes do both.
+    That is the layout of its config, which is as good Python without,
+    looking for compilers, and drawing a figure at the end. The stock scripts
+    in processes do all three.
     """
     patch = pytest.MonkeyPatch()
     patch.setattr(
@@ -58,8 +60,16 @@ def quick_runners() -> Iterator[None]:
         'collect_env',
         functools.cache(mmengine.runner.runner.collect_env),
     )
+    patch.setattr(
+        mmgmp.visualization, 'plot_training_curves', no_training_curves
+    )
     yield
     patch.undo()
+
+
+def no_training_curves(histories: object, path: Path, **options: str) -> None:
+    """Stand for the figure of a training, three seconds of ten panels."""
+    path.write_bytes(b'\x89PNG, but no figure')
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ from mmengine.runner import Runner
 from mmgmp.engine.hooks import TaskGradientHook
 from mmgmp.engine.hooks.run_summary_hook import run_title
 from mmgmp.registry import HOOKS
+from mmgmp.visualization import plot_training_curves
 
 ITERS_PER_EPOCH = 4
 
@@ -168,7 +169,9 @@ def test_values_are_in_the_log_line_of_their_own_iteration(tmp_path):
 
 
 def test_table_and_figure_are_written_and_named_in_the_log(tmp_path):
-    runner = train(tmp_path)
+    hook = TaskGradientHook()
+    hook.plotter = plot_training_curves
+    runner = train(tmp_path, hook=hook)
     table = read_table(tmp_path)
     assert table['iteration'].tolist() == [1, 2, 3, 4]
     np.testing.assert_allclose(

@@ -157,9 +157,11 @@ def batch_for(
     return inputs, samples
 
 
-def small_encoders(modalities: tuple[str, ...]) -> dict[str, Any]:
+def small_encoders(
+    modalities: tuple[str, ...], like: str = 'flow'
+) -> dict[str, Any]:
     """One of the smallest encoders for each modality."""
-    one = toy_recognizer(('flow',))['encoders']['flow']
+    one = toy_recognizer((like,))['encoders'][like]
     return {m: copy.deepcopy(one) for m in modalities}
 
 
@@ -168,15 +170,15 @@ def small_batch_for(
     modalities: tuple[str, ...],
     num_domains: int = 2,
     seed: int = 0,
+    like: str = 'flow',
 ):
     """A toy batch for :func:`small_encoders`."""
     batches = [
-        batch_for(name, ('flow',), num_domains, seed + 1000 * index)
+        batch_for(name, (like,), num_domains, seed + 1000 * index)
         for index in range(len(modalities))
     ]
     inputs = {
-        m: batch[0]['flow']
-        for m, batch in zip(modalities, batches, strict=True)
+        m: batch[0][like] for m, batch in zip(modalities, batches, strict=True)
     }
     return inputs, batches[0][1]
 
