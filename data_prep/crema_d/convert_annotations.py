@@ -247,6 +247,52 @@ def choose(
         return {}
 
 
+def report(problems: Sequence[str]) -> int:
+    """Print what is wrong.
+
+    Args:
+        problems: What was found.
+
+    Returns:
+        Exit status: 1.
+    """
+    print(*problems, sep='\n', file=sys.stderr)
+    print(f'{len(problems)} problems, nothing written', file=sys.stderr)
+    return 1
+
+
+def write(
+    out_dir: Path,
+    annotations: Mapping[str, dict[str, Any]],
+    missing: Path | None,
+    lacking: Sequence[str],
+) -> int:
+    """Write the annotation files, and the list of what is lacking.
+
+    Args:
+        out_dir: Their folder.
+        annotations: Annotation by split.
+        missing: File for the list; None writes none.
+        lacking: Paths of files that are not there.
+
+    Returns:
+        Exit status: 0 done, 1 if a file cannot be written.
+    """
+    contents = {
+        out_dir / f'crema_d_{split}.json': json.dumps(annotation, indent=1)
+        + '\n'
+        for split, annotation in annotations.items()
+    }
+    if missing:
+        contents[missing] = ''.join(f'{path}\n' for path in lacking)
+    try:
+        write_texts(contents)
+    except OSError as error:
+        print(f'out_dir: {error}; nothing written', file=sys.stderr)
+        return 1
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert, or report everything that is wrong and write nothing.
 
@@ -268,22 +314,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.allow_missing:
         problems += [f'{args.root / path}: no such file' for path in lacking]
     if problems:
-        print(*problems, sep='\n', file=sys.stderr)
-        print(f'{len(problems)} problems, nothing written', file=sys.stderr)
-        return 1
-    contents = {
-        args.out_dir / f'crema_d_{split}.json': json.dumps(
-            annotation, indent=1
-        )
-        + '\n'
-        for split, annotation in annotations.items()
-    }
-    if args.allow_missing:
-        contents[args.allow_missing] = ''.join(f'{p}\n' for p in lacking)
-    try:
-        write_texts(contents)
-    except OSError as error:
-        print(f'out_dir: {error}; nothing written', file=sys.stderr)
+        return report(problems)
+    if write(args.out_dir, annotations, args.allow_missing, lacking):
         return 1
     print(*summarise(annotations), sep='\n')
     if lacking:

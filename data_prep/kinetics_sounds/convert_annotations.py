@@ -6,125 +6,21 @@ See README.md beside this file.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
-import re
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from mmgmp.utils.checks import choice_text
+from kinetics_tables import SPLITS, read_classes, read_rows
+
 from mmgmp.utils.draft_files import write_texts
-from mmgmp.utils.text_files import read_text
 
 CORPUS, DOMAIN = 'Kinetics-Sounds', 'kinetics-sounds'
-COLUMNS = ('label', 'youtube_id', 'time_start', 'time_end', 'split')
-HELD_OUT = ('val', 'validate', 'test')
-#: What a row may say by the split that its CSV is given as.
-SPLITS = {'train': ('train',), 'val': HELD_OUT, 'test': HELD_OUT}
 MEDIA = {'video': '{split}/{name}.mp4', 'audio': 'audio/{split}/{name}.wav'}
 FIELDS = ('split', 'label', 'folder', 'name', 'youtube_id')
 CLASSES = Path(__file__).with_name('classes_31.txt')
-
-
-def read_classes(path: Path, problems: list[str]) -> list[str]:
-    """Read a list of classes, one a line; lines with ``#`` are comments.
-
-    Args:
-        path: The file.
-        problems: Takes what is wrong.
-
-    Returns:
-        The names, in label order.
-    """
-    try:
-        lines = read_text(path).splitlines()
-    except (OSError, ValueError) as error:
-        problems.append(f'{path}: {error}')
-        return []
-    names = [x.strip() for x in lines if x.strip() and x[0] != '#']
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if len(names) < 2 or twice:
-        problems.append(
-            f'{path}: must name two classes or more, each once, got '
-            f'{len(names)}, {twice} twice'
-        )
-    return names
-
-
-def read_rows(
-    path: Path, split: str, classes: Sequence[str], problems: list[str]
-) -> Iterator[dict[str, str]]:
-    """Read the rows of one CSV that are of the classes.
-
-    Args:
-        path: The file, with a header.
-        split: What it is given as.
-        classes: Names of the classes; other rows are passed over.
-        problems: Takes one ``file:line: what is wrong`` per bad row.
-
-    Yields:
-        The good rows.
-    """
-    try:
-        reader = csv.DictReader(io.StringIO(read_text(path), newline=''))
-        lacking = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
-        if lacking:
-            problems.append(
-                f'{path}: must have the columns {list(COLUMNS)}, lacks '
-                f'{lacking}'
-            )
-            return
-        for row in reader:
-            if row['label'] not in classes:
-                continue
-            problem = check_row(row, split)
-            if problem:
-                problems.append(f'{path}:{reader.line_num}: {problem}')
-            else:
-                yield row
-    except FileNotFoundError:
-        problems.append(f'{path}: no such file')
-    except ValueError as error:  # it names the file
-        problems.append(str(error))
-    except (OSError, csv.Error) as error:
-        problems.append(f'{path}: cannot be read ({error})')
-
-
-def check_row(row: Mapping[str, str], split: str) -> str:
-    """Say what is wrong with a row.
-
-    Args:
-        row: Cells by column.
-        split: What its CSV is given as.
-
-    Returns:
-        The problem, or ``''``.
-
-    Example:
-        >>> check_row(dict(label='singing', youtube_id='-9nQwLUdlJo',
-        ...     time_start='5', time_end='5', split='train'), 'train')
-        'time_end must come after time_start, whole seconds, got 5 and 5'
-    """
-    if not re.fullmatch(r'[\w-]{11}', row['youtube_id'] or '', re.ASCII):
-        return f'youtube_id must have 11 letters, got {row["youtube_id"]!r}'
-    start, stop = row['time_start'] or '', row['time_end'] or ''
-    is_number = all(re.fullmatch(r'\d{1,6}', text) for text in (start, stop))
-    if not is_number or int(stop) <= int(start):
-        return (
-            'time_end must come after time_start, whole seconds, got '
-            f'{start} and {stop}'
-        )
-    if row['split'] not in SPLITS[split]:
-        return choice_text(
-            f'split of the --{split} CSV', row['split'], SPLITS[split],
-            'are two files exchanged?',
-        )  # fmt: skip
-    return ''
 
 
 def make_sample(
@@ -200,15 +96,31 @@ def convert(
                     )
                 seen[sample['id']] = path
                 samples.append(sample)
-        found = {sample['label'] for sample in samples}
-        absent = [n for i, n in enumerate(classes) if i not in found]
-        if absent:
-            problems.append(
-                f'{split}: no clip of the classes {absent}; are they spelt '
-                'as in the CSVs?'
-            )
+        problems += check_classes(split, classes, samples)
         annotations[split] = {'metainfo': metainfo, 'data_list': samples}
     return annotations
+
+
+def check_classes(
+    split: str, classes: Sequence[str], samples: Sequence[Mapping[str, Any]]
+) -> Iterator[str]:
+    """Say which classes a split has no clip of.
+
+    Args:
+        split: Its name.
+        classes: Names of the classes, in label order.
+        samples: Entries of its ``data_list``.
+
+    Yields:
+        At most one problem.
+    """
+    found = {sample['label'] for sample in samples}
+    absent = [n for i, n in enumerate(classes) if i not in found]
+    if absent:
+        yield (
+            f'{split}: no clip of the classes {absent}; are they spelt as in '
+            'the CSVs?'
+        )
 
 
 def leave_out(
@@ -287,6 +199,54 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
+def report(problems: Sequence[str]) -> int:
+    """Print what is wrong.
+
+    Args:
+        problems: What was found.
+
+    Returns:
+        Exit status: 1.
+    """
+    print(*problems, sep='\n', file=sys.stderr)
+    print(f'{len(problems)} problems, nothing written', file=sys.stderr)
+    return 1
+
+
+def write(
+    out_dir: Path,
+    annotations: Mapping[str, dict[str, Any]],
+    missing: Path | None,
+    lacking: Sequence[str],
+) -> int:
+    """Write the annotation files, and the list of what is lacking.
+
+    Args:
+        out_dir: Their folder.
+        annotations: Annotation by split.
+        missing: File for the list; None writes none.
+        lacking: Paths of files that are not there.
+
+    Returns:
+        Exit status: 0 done, 1 if a file cannot be written.
+    """
+    contents = {
+        out_dir / f'kinetics_sounds_{split}.json': json.dumps(
+            annotation, indent=1
+        )
+        + '\n'
+        for split, annotation in annotations.items()
+    }
+    if missing:
+        contents[missing] = ''.join(f'{path}\n' for path in lacking)
+    try:
+        write_texts(contents)
+    except OSError as error:
+        print(f'out_dir: {error}; nothing written', file=sys.stderr)
+        return 1
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert, or report everything that is wrong and write nothing.
 
@@ -309,22 +269,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.allow_missing:
         problems += [f'{args.root / path}: no such file' for path in missing]
     if problems:
-        print(*problems, sep='\n', file=sys.stderr)
-        print(f'{len(problems)} problems, nothing written', file=sys.stderr)
-        return 1
-    contents = {
-        args.out_dir / f'kinetics_sounds_{split}.json': json.dumps(
-            annotation, indent=1
-        )
-        + '\n'
-        for split, annotation in annotations.items()
-    }
-    if args.allow_missing:
-        contents[args.allow_missing] = ''.join(f'{p}\n' for p in missing)
-    try:
-        write_texts(contents)
-    except OSError as error:
-        print(f'out_dir: {error}; nothing written', file=sys.stderr)
+        return report(problems)
+    if write(args.out_dir, annotations, args.allow_missing, missing):
         return 1
     for split, annotation in annotations.items():
         kept = len(annotation['data_list'])
