@@ -36,6 +36,8 @@ CORPORA = {
     'epic': 'EPIC-Kitchens',
     'epic-clips': 'EPIC-Kitchens, one file per action',
     'mini-hac': 'mini-HAC (synthetic)',
+    'crema-d': 'CREMA-D',
+    'kinetics-sounds': 'Kinetics-Sounds',
     'pretext': 'mini-HAC pretext (synthetic)',
 }
 TASK = 'Multimodal Domain Generalization'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,3 +47,24 @@ def draft_files(*paths: str | os.PathLike[str]) -> Iterator[list[Path]]:
     finally:
         for draft in drafts:
             draft.unlink(missing_ok=True)
+
+
+def write_texts(contents: Mapping[Path, str]) -> None:
+    """Write text files, all of them or none.
+
+    Args:
+        contents: Text by path, in UTF-8.
+
+    Raises:
+        OSError: If a file cannot be written; the message names it.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_texts({Path(folder, 'a.txt'): 'one'})
+        ...     Path(folder, 'a.txt').read_text()
+        'one'
+    """
+    with draft_files(*contents) as drafts:
+        for draft, text in zip(drafts, contents.values(), strict=True):
+            draft.write_text(text, encoding='utf-8')

@@ -31,8 +31,19 @@ CORPORA = {
     'epic': ['D1', 'D2', 'D3'],
     'epic-clips': ['D1', 'D2', 'D3'],
     'mini-hac': ['human', 'animal', 'cartoon'],
-    # One corpus without an unseen domain, to pretrain on.
+    # Without an unseen domain.
+    'crema-d': ['crema-d'],
+    'kinetics-sounds': ['kinetics-sounds'],
     'pretext': ['pretext'],
+}
+IN_DOMAIN = [c for c, domains in CORPORA.items() if len(domains) == 1]
+#: All that differ from HAC.
+CLASSES = {
+    'epic': 8,
+    'epic-clips': 8,
+    'pretext': 16,
+    'crema-d': 6,
+    'kinetics-sounds': 31,
 }
 ALGORITHMS = sorted({path.stem.split('_')[0] for path in LEAVES})
 #: What needs something to compare a modality with.
@@ -130,8 +141,7 @@ def test_every_leaf_builds(path):
     config = resolve(path)
     model = build(config)
     assert model.modalities == ('video', 'audio')
-    classes = {'epic': 8, 'epic-clips': 8, 'pretext': 16}
-    assert model.num_classes == classes.get(corpus_of(path), 7)
+    assert model.num_classes == CLASSES.get(corpus_of(path), 7)
     for part in ('train', 'val', 'test'):
         options = dict(config[f'{part}_dataloader']['dataset'])
         assert options.pop('type') == 'AudioVisualDataset'
@@ -151,12 +161,34 @@ def test_every_leaf_builds(path):
             wrapper.projection and wrapper.projection.rule,
         )
         assert found == RULES[algorithm]
-        assert (model.domain_head is None) is algorithm.startswith('erm')
+        is_single = corpus_of(path) in IN_DOMAIN
+        has_none = is_single or algorithm.startswith('erm')
+        assert (model.domain_head is None) is has_none
     if '-gmp_' in path.stem:
         assert type(wrapper.modulation).__name__ == 'DecoupledModulation'
         assert (wrapper.modulation.alpha_k, wrapper.modulation.alpha_p) == (
             0.5, 0.5,
         )  # fmt: skip
+
+
+@pytest.mark.parametrize('corpus', ['crema-d', 'kinetics-sounds'])
+def test_no_domain_is_unseen_and_no_tested_clip_selects(corpus):
+    config = resolve(ROOT / f'configs/base/erm_{corpus}.py')
+    for part in ('train', 'val', 'test'):
+        assert config[f'{part}_dataloader'].dataset.domains == [corpus]
+    assert config.protocol.in_domain
+    assert config.default_hooks.checkpoint.save_best is None
+    with pytest.raises(ValueError, match='protocol.target must be among'):
+        resolve(ROOT / f'configs/base/erm_{corpus}.py', target='human')
+    with torch.device('meta'):
+        encoders = MODELS.build(config.model.to_dict()).encoders
+    # Frames one by one, from random weights.
+    frames = torch.zeros(2, 3, 3, 64, 64, device='meta')
+    assert encoders['video'](frames).shape == (2, 512)
+    assert encoders['audio'](frames[:, 0, :1]).shape == (2, 512)
+    trained = [p.requires_grad for p in encoders.parameters()]
+    assert all(trained)
+    assert len(trained) == 2 * 60  # ResNet-18 without its last layer
 
 
 def is_defined(algorithm: str, modalities: tuple[str, ...]) -> bool:
@@ -190,7 +222,7 @@ def drawn(corpus: str, count: int = 8) -> list[tuple[Path, dict[str, Any]]]:
     return found
 
 
-@pytest.mark.parametrize('corpus', [c for c in CORPORA if c != 'pretext'])
+@pytest.mark.parametrize('corpus', [c for c in CORPORA if c not in IN_DOMAIN])
 def test_folds_and_modality_sets(corpus):
     for path, options in drawn(corpus):
         config = resolve(path, **options)

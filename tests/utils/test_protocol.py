@@ -71,6 +71,16 @@ def test_a_companion_is_read_only_with_a_modality_that_is_alone():
         ),
         ({'measure': 'luck'}, r'measure must be among'),
         ({'oracle': 'yes'}, r"oracle must be True .* or False, got 'yes'"),
+        ({'in_domain': 1}, r'in_domain must be True .* or False, got 1'),
+        ({'in_domain': True}, r'no unseen domain.*set protocol.target=None'),
+        (
+            {'in_domain': True, 'target': None, 'oracle': True},
+            r"got \['oracle'\]; set protocol.oracle=None",
+        ),
+        (
+            {'in_domain': True, 'target': None, 'sources': []},
+            r'at least one each',
+        ),
     ],
 )
 def test_what_cannot_be_is_refused(values, message):
@@ -117,6 +127,37 @@ def test_an_oracle_needs_clips_to_test_on():
     config.merge_from_dict({'protocol.oracle': True})
     config.test_dataloader.dataset.ann_file = 'hac_train.json'
     with pytest.raises(ValueError, match='not trained on, got the same ann'):
+        resolve_protocol(config)
+
+
+def test_no_domain_is_unseen_where_the_sources_are_tested():
+    config = load(target=None, in_domain=True, sources=['human', 'animal'])
+    for part in ('train', 'val', 'test'):
+        domains = config[f'{part}_dataloader'].dataset.domains
+        assert domains == ['human', 'animal']
+    assert config.model.domain_head.num_domains == 2
+    # HAC tests on both splits; one of them is trained on.
+    assert config.test_dataloader.dataset.ann_file == 'hac_test.json'
+    assert resolve_protocol(config).to_dict() == config.to_dict()
+    protocol = read(target=None, in_domain=True)
+    assert protocol.sources == protocol.target == ['a', 'b', 'c']
+    assert protocol.name == 'a-b-c_in-domain_video-audio'
+    config.merge_from_dict(
+        {'protocol.in_domain': False, 'protocol.target': 'cartoon'}
+    )
+    with pytest.raises(ValueError, match='must stay .*in_domain=True'):
+        resolve_protocol(config)
+
+
+def test_one_domain_that_is_not_unseen_has_no_discriminator():
+    config = load(target=None, in_domain=True, sources=['human'])
+    assert config.model.domain_head is None
+    config = Config.fromfile(GMP)
+    config.merge_from_dict(
+        {'protocol.in_domain': True, 'protocol.target': None}
+    )
+    config.test_dataloader.dataset.ann_file = 'hac_train.json'
+    with pytest.raises(ValueError, match='in_domain needs tested clips'):
         resolve_protocol(config)
 
 

@@ -20,9 +20,8 @@ test_dataloader = dict(
 # No domain is unseen: the test clips are other clips of the same styles.
 protocol = dict(
     domains=['pretext'],
-    target='pretext',
-    sources=['pretext'],
-    allow_seen_target=True,
+    target=None,
+    in_domain=True,
     num_classes=16,
     foreign=None,
 )

@@ -29,7 +29,11 @@ from mmgmp.apis.benchmark.cell_folder import CellFolder, write_json
 from mmgmp.apis.benchmark.cells import SOURCE, TRAIN
 from mmgmp.apis.benchmark.rows import fill_checkpoints
 from mmgmp.apis.training_files import Metrics, Schedule
-from mmgmp.utils.protocol import read_protocol, resolve_protocol
+from mmgmp.utils.protocol import (
+    Protocol,
+    read_protocol,
+    resolve_protocol,
+)
 
 #: Whose metrics are those of source validation.
 _VALIDATING = (TRAIN, SOURCE)
@@ -100,12 +104,23 @@ class CellFiles(CellFolder):
     def trained_targets(self) -> list[str]:
         """Return the targets that went into the weights: of an oracle."""
         found = [name for n in self.needs() for name in n.trained_targets()]
-        config = {} if self.cell.ensemble else self._merged(TRAIN)
-        if config.get('protocol') is not None:
-            order = list((config.get('model') or {}).get('encoders') or ())
-            protocol = read_protocol(config['protocol'], order)
+        protocol = self._protocol()
+        if protocol is not None and not protocol.in_domain:
             found += [t for t in protocol.target if t in protocol.trained]
         return list(dict.fromkeys(found))
+
+    def is_in_domain(self) -> bool:
+        """Return whether what is tested is of the domains trained on."""
+        protocol = self._protocol()
+        is_own = protocol is not None and protocol.in_domain
+        return is_own or any(need.is_in_domain() for need in self.needs())
+
+    def _protocol(self) -> Protocol | None:
+        config = {} if self.cell.ensemble else self._merged(TRAIN)
+        if config.get('protocol') is None:
+            return None
+        order = list((config.get('model') or {}).get('encoders') or ())
+        return read_protocol(config['protocol'], order)
 
     def schedule(self) -> Schedule:
         """Return the schedule of the training."""

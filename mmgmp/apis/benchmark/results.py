@@ -81,6 +81,7 @@ def _row(files: CellFiles) -> dict[str, Any]:
         'config': cell.config.name,
         'averaged': files.average(),
         'trained_on_target': ', '.join(files.trained_targets()),
+        'in_domain': files.is_in_domain(),
         'failure': _failure(files) if state is State.FAILED else '',
     }
 

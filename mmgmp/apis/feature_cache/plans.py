@@ -14,7 +14,10 @@ from mmgmp.apis.feature_cache.report import FillReport
 from mmgmp.utils.protocol import check_frozen
 
 #: What a cache does not depend on.
-_FOLD = ('protocol.target', 'protocol.oracle', 'protocol.cache')
+_FOLD = (
+    'protocol.target', 'protocol.oracle', 'protocol.in_domain',
+    'protocol.cache',
+)  # fmt: skip
 
 
 def fill_for_cells(

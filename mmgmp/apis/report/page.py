@@ -66,6 +66,7 @@ def _to_json(results: Results, found: Sequence[Table]) -> str:
         'checkpoint': plan.checkpoint,
         'averaged': results.averaged,
         'trained_on_target': results.oracles,
+        'in_domain': results.in_domain,
         'notes': list(texts.notes(results)),
         'conditions': conditions(results),
         'tables': [
@@ -119,7 +120,9 @@ def _context(results: Results, found: Sequence[Table]) -> dict[str, Any]:
         'tables': [
             (
                 table,
-                metric_words(results.plan, table.metric),
+                metric_words(
+                    results.plan, table.metric, texts.is_in_domain(results)
+                ),
                 [_mean_grid(table), *_difference_grids(table)],
             )
             for table in found

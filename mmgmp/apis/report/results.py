@@ -30,7 +30,8 @@ class Results:
             ``modalities``, ``target``, ``seed``, ``role``, ``settings``,
             ``state``, ``config``, ``averaged`` (which average of the weights
             is tested), ``trained_on_target`` (targets that went into the
-            weights) and ``failure``; ``''`` if there is none.
+            weights), ``in_domain`` (whether no domain is unseen) and
+            ``failure``; ``''`` if there is none.
         numbers: Long form, one row per number: the number of the ``cell``,
             ``metric`` (``<evaluation>/<metric>``, or the name of a
             discrepancy ratio) and ``value`` (accuracies in [0, 1]).
@@ -72,6 +73,12 @@ class Results:
     def oracles(self) -> list[str]:
         """Methods that are trained on the target as well."""
         found = self.cells[self.cells['trained_on_target'] != '']
+        return [str(name) for name in found['method'].unique()]
+
+    @property
+    def in_domain(self) -> list[str]:
+        """Methods that are tested on the domains they are trained on."""
+        found = self.cells[self.cells['in_domain']]
         return [str(name) for name in found['method'].unique()]
 
     def long(self) -> pd.DataFrame:

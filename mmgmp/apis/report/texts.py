@@ -38,6 +38,8 @@ RATIOS = (
 AVERAGED = '†'
 #: Stands behind the name of a method that is trained on the target as well.
 TRAINED_ON_TARGET = '‡'
+#: Stands behind the name of a method that no domain is unseen by.
+IN_DOMAIN = '§'
 #: A note with one of these is a warning.
 LOUD = ('SYNTHETIC', 'NOT', 'FAILED')
 
@@ -51,10 +53,11 @@ def headline(results: Results) -> str:
 
 
 def shown_name(results: Results, method: str) -> str:
-    """Return the name of a method, marked as averaged or as an oracle."""
+    """Return the name of a method, marked as averaged, oracle, in domain."""
     marks = [
         *([AVERAGED] if method in results.averaged else []),
         *([TRAINED_ON_TARGET] if method in results.oracles else []),
+        *([IN_DOMAIN] if method in results.in_domain else []),
     ]
     return ' '.join([method, *marks])
 
@@ -64,7 +67,7 @@ def notes(results: Results) -> Iterator[str]:
     plan = results.plan
     if plan.synthetic:
         yield SYNTHETIC
-    yield from axis_notes(plan)
+    yield from axis_notes(plan, is_in_domain(results))
     yield STATISTICS
     if plan.search is not None:
         yield (
@@ -88,6 +91,12 @@ def notes(results: Results) -> Iterator[str]:
             'the target that it has not trained on, which may be fewer than '
             'in the other rows.'
         )
+    if results.in_domain:
+        yield (
+            f'{IN_DOMAIN} In domain: {"; ".join(results.in_domain)}. Tested '
+            'on other clips of the domains that are trained on: no domain is '
+            'unseen, and this is NOT a result of domain generalisation.'
+        )
     for name, method in plan.methods.items():
         if (spec := method.ensemble) is not None:
             how = f'the mean {spec.space} of {" and ".join(spec.members)}'
@@ -100,6 +109,11 @@ def notes(results: Results) -> Iterator[str]:
         yield f'Published: {describe_source(plan.published)}.'
     if plan.published and plan.synthetic:
         yield NOT_COMPARABLE
+
+
+def is_in_domain(results: Results) -> bool:
+    """Return whether no row has an unseen domain."""
+    return set(results.in_domain) == set(results.plan.methods)
 
 
 def _gaps(results: Results) -> Iterator[str]:

@@ -65,18 +65,21 @@ def column_words(plan: Plan, column: str) -> str:
     return f'{name} ({words}){comma}{rest}' if words else column
 
 
-def axis_notes(plan: Plan) -> Iterator[str]:
+def axis_notes(plan: Plan, is_in_domain: bool = False) -> Iterator[str]:
     """Explain the names of columns and modality sets.
 
     Args:
         plan: The plan.
+        is_in_domain: Whether no row has an unseen domain.
     """
     known = target_words(plan)
     names = [f'{x} = {known[x]}' if x in known else x for x in plan.targets]
-    note = (
-        f'A column is the target domain, which training never sees: '
-        f'{", ".join(names)}.'
+    what = (
+        'a test on clips of the domains that are trained on'
+        if is_in_domain
+        else 'the target domain, which training never sees'
     )
+    note = f'A column is {what}: {", ".join(names)}.'
     if len(plan.targets) > 1:
         note += f' {AVERAGE} is the mean over them.'
     yield note
@@ -90,15 +93,18 @@ def axis_notes(plan: Plan) -> Iterator[str]:
         yield f'Modalities: {texts}.'
 
 
-def metric_words(plan: Plan, heading: str) -> str:
+def metric_words(plan: Plan, heading: str, is_in_domain: bool = False) -> str:
     """Say in a sentence what a table holds.
 
     Args:
         plan: The plan.
         heading: Heading of the table, a key of ``plan.metrics``.
+        is_in_domain: Whether no row has an unseen domain.
     """
     evaluation, _, metric = plan.metrics[heading].partition('/')
     where = _WHERE.get(evaluation, f'in the evaluation "{evaluation}"')
+    if is_in_domain and evaluation in _WHERE:
+        where = f'on the {_PARTS[evaluation]} clips of the trained domains'
     changes = plan.evaluations.get(evaluation)
     if changes:
         where += f' ({", ".join(f"{k}={v}" for k, v in changes.items())})'

@@ -85,6 +85,8 @@ def run_title(runner: Runner) -> str:
     if target and not isinstance(target, str):
         target = ', '.join(map(str, target))
     facts = [corpus, f'target {target}' if target else '']
+    if protocol.get('in_domain'):
+        facts.append('in domain')
     facts = [*filter(None, facts), f'seed {runner.seed}']
     name = runner.cfg.filename
     name = Path(name).stem if name else runner.experiment_name
@@ -99,6 +101,8 @@ def _data(runner: Runner, dataset: Any) -> str:
     line += f'{len(meta.get("classes", ()))} classes, trained on '
     line += ', '.join(map(str, sources)) or 'all domains'
     target = protocol.get('target')
+    if protocol.get('in_domain'):
+        return f'{line}; tested on other clips of them, no domain is unseen'
     if protocol.get('oracle'):
         return f'{line}; {target} is the target of an oracle'
     return line + (f'; {target} is not seen' if target else '')

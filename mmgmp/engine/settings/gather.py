@@ -62,6 +62,7 @@ def gather_facts(
         ),
         is_source=protocol.get('measure') == 'source',
         is_oracle=bool(protocol.get('oracle')),
+        is_in_domain=bool(protocol.get('in_domain')),
         topk=max(topk, default=1),
         missing_checkpoint=_missing_checkpoint(config.get('load_from')),
     )

@@ -7,7 +7,7 @@ config, and writing it out again changes nothing.
 
 =====================  ===================================================
 ``domains``            all domains of the corpus, in label order
-``target``             the unseen one, or a list of them
+``target``             the unseen one, or a list of them; none if ``in_domain``
 ``sources``            those trained on; None takes all others
 ``modalities``         those that the model looks at
 ``num_classes``        classes of the corpus
@@ -21,6 +21,8 @@ config, and writing it out again changes nothing.
 ``views``              views of a sample that training draws among, and
                        ``view_seed``, which ones
 ``oracle``             True trains on the target as well, as an upper bound
+``in_domain``          True: no domain is unseen, and the sources are tested on
+                       clips that are not trained on; ``target`` is left out
 ``unknown_classes``    classes that are not trained on; a test with
                        ``measure='open_set'`` has samples of them
 ``allow_seen_target``  lets a target be among the sources, or select

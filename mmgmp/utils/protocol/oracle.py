@@ -1,4 +1,4 @@
-"""The upper bound of a protocol: training on the target as well."""
+"""What is trained and tested on where a tested domain is trained on."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ def trained_domains(values: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys([*sources, *added]))
 
 
-def hold_out(test: Sequence[Any], train: Sequence[Any]) -> None:
-    """Take the training split of the target out of what is tested.
+def hold_out(test: Sequence[Any], train: Sequence[Any], key: str) -> None:
+    """Take the training split out of what is tested.
 
     Args:
         test: Configs of the tested data sets, changed in place.
         train: Configs of the trained ones.
+        key: Option of the protocol that asks for it.
 
     Raises:
         ValueError: If nothing would be left to test on.
@@ -40,8 +41,8 @@ def hold_out(test: Sequence[Any], train: Sequence[Any]) -> None:
         kept = [name for path, name in _files(part) if path not in known]
         if not kept:
             raise ValueError(
-                'protocol.oracle needs clips of the target that are not '
-                'trained on, got the same annotation file in '
+                f'protocol.{key} needs tested clips that are not trained '
+                'on, got the same annotation file in '
                 f'test_dataloader and train_dataloader, {part["ann_file"]}; '
                 'name that of a held-out split in test_dataloader'
             )

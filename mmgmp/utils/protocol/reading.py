@@ -8,11 +8,11 @@ from typing import Any
 
 from mmgmp.utils.protocol.oracle import trained_domains
 
-_NEEDED = ('domains', 'target', 'modalities', 'num_classes')
+_NEEDED = ('domains', 'modalities', 'num_classes')
 _KNOWN = (
-    *_NEEDED, 'sources', 'companions', 'missing', 'corruption', 'measure',
-    'foreign', 'allow_seen_target', 'oracle', 'cache', 'views', 'view_seed',
-    'unknown_classes', 'written',
+    *_NEEDED, 'target', 'sources', 'companions', 'missing', 'corruption',
+    'measure', 'foreign', 'allow_seen_target', 'oracle', 'in_domain', 'cache',
+    'views', 'view_seed', 'unknown_classes', 'written',
 )  # fmt: skip
 #: Transform that damages a modality.
 DAMAGE = {'video': 'CorruptVideo', 'audio': 'CorruptAudio'}
@@ -27,7 +27,7 @@ class Protocol:
 
     Args:
         sources: Source domains, in label order.
-        target: Unseen domains.
+        target: Unseen domains; the sources if ``in_domain``.
         modalities: What the model looks at, in the model's order.
         loads: What is read: these, and companions.
         num_classes: Classes of the corpus.
@@ -42,6 +42,8 @@ class Protocol:
         view_seed: Which views these are.
         oracle: Whether the target is trained on as well, as an upper bound;
             validation and selection stay on the sources.
+        in_domain: Whether no domain is unseen: the sources are tested, on
+            clips that are not trained on.
         unknown_classes: Classes that are not trained on; only a test with
             ``measure='open_set'`` has samples of them.
     """
@@ -59,6 +61,7 @@ class Protocol:
     views: int | None = None
     view_seed: int = 0
     oracle: bool = False
+    in_domain: bool = False
     unknown_classes: list[str] = field(default_factory=list)
 
     @property
@@ -74,10 +77,10 @@ class Protocol:
     @property
     def name(self) -> str:
         """Name of a folder: what is trained on, tested on and looked at."""
+        tested = ['-'.join(self.target)]
         parts = [
             '-'.join(self.sources),
-            'to',
-            '-'.join(self.target),
+            *(['in-domain'] if self.in_domain else ['to', *tested]),
             '-'.join(self.modalities),
             *(f'no-{modality}' for modality in self.missing),
             *(
@@ -106,7 +109,8 @@ def read_protocol(values: Mapping[str, Any], order: Sequence[str]) -> Protocol:
 
     Raises:
         ValueError: If a key, domain or modality is unknown or named twice, a
-            target is among the sources, or there is no source or target.
+            target is among the sources, there is no source or target, or a
+            target where no domain is unseen.
 
     Example:
         >>> values = dict(domains=['a', 'b', 'c'], target='b', num_classes=2,
@@ -142,7 +146,8 @@ def read_protocol(values: Mapping[str, Any], order: Sequence[str]) -> Protocol:
         severity,
         measure,
         *_views(values),
-        oracle=_oracle(values),
+        oracle=_flag(values, 'oracle', 'train on the target as well'),
+        in_domain=_in_domain(values),
         unknown_classes=_unknown(values, num_classes),
     )
 
@@ -168,11 +173,12 @@ def read_mapping(values: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 def _check_keys(values: Mapping[str, Any]) -> None:
     unknown = sorted(set(values) - set(_KNOWN))
-    lacking = [key for key in _NEEDED if values.get(key) is None]
+    needed = [*_NEEDED, *([] if values.get('in_domain') else ['target'])]
+    lacking = [key for key in needed if values.get(key) is None]
     if unknown or lacking:
         raise ValueError(
-            f'protocol must have the keys {list(_NEEDED)} and may have '
-            f'{[key for key in _KNOWN if key not in (*_NEEDED, "written")]}, '
+            f'protocol must have the keys {needed} and may have '
+            f'{[key for key in _KNOWN if key not in (*needed, "written")]}, '
             f'got {sorted(values)}; correct {unknown or lacking}'
         )
 
@@ -180,10 +186,12 @@ def _check_keys(values: Mapping[str, Any]) -> None:
 def _domains(values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Return sources and target."""
     domains = _names('domains', values['domains'], None)
-    target = _names('target', values['target'], domains)
+    target = _names('target', values.get('target') or [], domains)
     sources = [domain for domain in domains if domain not in target]
     if values.get('sources') is not None:
         sources = _names('sources', values['sources'], domains)
+    if _in_domain(values) and sources:
+        return sources, list(sources)
     is_seen = {*sources} & {*target} and not values.get('allow_seen_target')
     if not sources or not target or is_seen:
         raise ValueError(
@@ -225,14 +233,27 @@ def _views(values: Mapping[str, Any]) -> tuple[str | None, int | None, int]:
     return cache or None, values.get('views'), values.get('view_seed') or 0
 
 
-def _oracle(values: Mapping[str, Any]) -> bool:
-    oracle = values.get('oracle') or False
-    if not isinstance(oracle, bool):
+def _flag(values: Mapping[str, Any], key: str, meaning: str) -> bool:
+    flag = values.get(key) or False
+    if not isinstance(flag, bool):
         raise ValueError(
-            'protocol.oracle must be True (train on the target as well) or '
-            f'False, got {oracle!r}'
+            f'protocol.{key} must be True ({meaning}) or False, got {flag!r}'
         )
-    return oracle
+    return flag
+
+
+def _in_domain(values: Mapping[str, Any]) -> bool:
+    if not _flag(values, 'in_domain', 'no domain is unseen'):
+        return False
+    wrong = [key for key in ('target', 'oracle') if values.get(key)]
+    if wrong:
+        raise ValueError(
+            'protocol.in_domain=True tests the sources on clips of their own, '
+            f'so there must be no unseen domain, got {wrong}; set '
+            f'{" and ".join(f"protocol.{key}=None" for key in wrong)}, or '
+            'leave protocol.in_domain out'
+        )
+    return True
 
 
 def _unknown(values: Mapping[str, Any], num_classes: int) -> list[str]:

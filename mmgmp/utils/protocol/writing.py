@@ -26,7 +26,9 @@ from mmgmp.utils.protocol.reading import (
 _AnyConfig = TypeVar('_AnyConfig', Config, ConfigDict)
 
 #: What a config that was written out cannot be changed in.
-_LASTING = ('modalities', 'num_classes', 'oracle', 'unknown_classes')
+_LASTING = (
+    'modalities', 'num_classes', 'oracle', 'in_domain', 'unknown_classes',
+)  # fmt: skip
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _HEADS = ('cls_head', 'domain_head', 'unimodal_heads', 'methods')
 
@@ -76,8 +78,8 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
     _check_written(protocol, written)
     if protocol.measure == 'source' and not written.get('measure'):
         _test_on_sources(config)
-    elif protocol.oracle and not written:
-        _hold_out(config)
+    elif (protocol.oracle or protocol.in_domain) and not written:
+        _hold_out(config, 'oracle' if protocol.oracle else 'in_domain')
     for loader in _LOADERS:
         if config.get(loader) is not None:
             for part in find_datasets(config[loader]['dataset']):
@@ -105,15 +107,15 @@ def resolve_protocol(config: _AnyConfig) -> _AnyConfig:
     return config
 
 
-def _hold_out(config: Any) -> None:
-    """Test on those clips of the target that are not trained on."""
+def _hold_out(config: Any, key: str) -> None:
+    """Test on those clips of the tested domains that are not trained on."""
     test, train = (
         list(find_datasets(config[loader]['dataset']))
         if config.get(loader) is not None
         else []
         for loader in ('test_dataloader', 'train_dataloader')
     )
-    hold_out(test, train)
+    hold_out(test, train, key)
 
 
 def _test_on_sources(config: Any) -> None:
@@ -160,7 +162,7 @@ def _check_written(protocol: Protocol, written: Mapping[str, Any]) -> None:
     final = [
         key
         for key in ('modalities', 'num_classes', 'missing', 'corruption',
-                    'severity', 'measure', 'oracle', 'unknown_classes')
+                    'severity', 'measure', *_LASTING[2:])
         # Older configs do not know all keys.
         if written.get(key, now[key]) != now[key]
         and (written[key] or key in _LASTING)

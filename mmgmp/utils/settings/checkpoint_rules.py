@@ -25,6 +25,8 @@ class TrainedOn:
         seen: Domains that went into the weights: the sources, and those of
             the checkpoint that training started from.
         oracle: Targets that were trained on as an upper bound.
+        in_domain: Domains that were trained on to be tested on other clips
+            of their own.
     """
 
     sources: tuple[str, ...]
@@ -33,6 +35,7 @@ class TrainedOn:
     corpus: str = ''
     seen: tuple[str, ...] = ()
     oracle: tuple[str, ...] = ()
+    in_domain: tuple[str, ...] = ()
 
     def as_meta(self) -> dict[str, Any]:
         """Return plain lists and words, to be stored."""
@@ -55,17 +58,15 @@ class TrainedOn:
         if train is None or not train.is_known:
             return None
         modalities = facts.model.modalities if facts.model else ()
+        tested = [name for name in train.all_domains if name in facts.targets]
         return cls(
             train.all_domains,
             train.data[0].classes,
             modalities,
             train.data[0].corpus,
             train.all_domains,
-            tuple(
-                name
-                for name in train.all_domains
-                if facts.is_oracle and name in facts.targets
-            ),
+            tuple(tested if facts.is_oracle else ()),
+            tuple(tested if facts.is_in_domain else ()),
         )
 
     @classmethod
@@ -103,7 +104,9 @@ class TrainedOn:
             _names(own, 'modalities'),
             str(own.get('corpus', '')),
             _names(own, 'seen'),
+            # Older ones do not know these.
             _names({'oracle': [], **own}, 'oracle'),
+            _names({'in_domain': [], **own}, 'in_domain'),
         )
 
     def seen_of(self, corpus: str) -> tuple[str, ...]:
@@ -122,8 +125,8 @@ def check_tested(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
     Yields:
         What is wrong.
     """
-    rule = _check_source if facts.is_source else check_target
-    yield from rule(trained, facts)
+    is_source = facts.is_source or facts.is_in_domain
+    yield from (_check_source if is_source else check_target)(trained, facts)
     yield from _check_oracle(trained, facts)
     if facts.test is None:
         return
@@ -153,6 +156,8 @@ def check_target(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
     Yields:
         What is wrong.
     """
+    if facts.is_in_domain:
+        return  # there is none that must be unseen
     seen = _seen(trained, facts)
     wrong = [d for d in facts.targets if d in seen]
     if wrong and facts.is_oracle:
@@ -164,18 +169,20 @@ def check_target(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
             WARNING,
         )
     elif wrong:
-        is_oracle = set(wrong) <= set(trained.oracle)
+        advice = 'set default_hooks.settings.allow_seen_target=True'
+        if set(wrong) <= set(trained.oracle):
+            advice = 'say that it is an oracle with protocol.oracle=True'
+        elif set(wrong) <= set(trained.in_domain):
+            advice = (
+                'say that no domain is unseen with protocol.in_domain=True '
+                'protocol.target=None'
+            )
         yield Problem(
             'checkpoint-target',
             f'test_dataloader.dataset.domains={list(facts.targets)}: {wrong} '
             'was among the source domains of this checkpoint '
             f'{list(trained.seen)}, so it is no unseen target; test another '
-            'domain, or '
-            + (
-                'say that it is an oracle with protocol.oracle=True'
-                if is_oracle
-                else 'set default_hooks.settings.allow_seen_target=True'
-            ),
+            f'domain, or {advice}',
         )
 
 
@@ -202,9 +209,18 @@ def _check_source(trained: TrainedOn, facts: RunFacts) -> Iterator[Problem]:
     if wrong:
         yield Problem(
             'checkpoint-source',
-            'protocol.measure=source must test source domains of the '
-            f'checkpoint, {list(trained.sources)}, got {list(facts.targets)}; '
-            'set the protocol.target that it was trained with',
+            f'protocol.{"measure=source" if facts.is_source else "in_domain"} '
+            f'must test source domains of the checkpoint, '
+            f'{list(trained.sources)}, got {list(facts.targets)}; set the '
+            'protocol.target, or protocol.sources, that it was trained with',
+        )
+    elif facts.is_in_domain:
+        yield Problem(
+            'checkpoint-target',
+            f'the tested domains {list(facts.targets)} are in the weights of '
+            'this checkpoint, as protocol.in_domain=True says: no domain is '
+            'unseen, and this is no result of domain generalisation',
+            WARNING,
         )
 
 

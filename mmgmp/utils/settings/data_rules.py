@@ -64,6 +64,8 @@ def check_protocol(facts: RunFacts) -> Iterator[Problem]:
         sources = tuple(d for d in sources if d not in facts.targets)
     if facts.val is not None:
         yield from _check_selection(facts, facts.val, sources)
+    if facts.is_in_domain:
+        yield from _check_tested_selection(facts)
     for loader in (facts.val, facts.test):
         if loader is not None:
             yield from _check_classes(facts, facts.train, loader)
@@ -81,12 +83,21 @@ def _seen_target(
             'an upper bound, and no result of domain generalisation',
             WARNING,
         )
+    if facts.is_in_domain:
+        return Problem(
+            rule,
+            f'protocol.in_domain=True tests the domains {list(seen)}, which '
+            'are trained on, on other clips: no domain is unseen, and this '
+            'is no result of domain generalisation',
+            WARNING,
+        )
     return Problem(
         rule,
         'test_dataloader.dataset.domains must not be among the source '
         f'domains of train_dataloader {list(sources)}, got {list(seen)}: an '
         'unseen domain would have been trained on; change one of the two, '
-        'or set protocol.oracle=True for an upper bound that says so',
+        'or set protocol.oracle=True for an upper bound that says so, '
+        'protocol.in_domain=True where no domain is unseen',
     )
 
 
@@ -226,6 +237,23 @@ def _check_selection(
         )
 
 
+def _check_tested_selection(facts: RunFacts) -> Iterator[Problem]:
+    val, test = facts.val, facts.test
+    if val is None or test is None or not facts.schedule.save_best:
+        return
+    common = val.ids & test.ids
+    if common:
+        yield Problem(
+            'selection',
+            f'default_hooks.checkpoint.save_best={facts.schedule.save_best} '
+            f'selects on {len(common)} of the {len(test.ids)} tested clips, '
+            'so that the test is too good; hold out clips of the training '
+            'split for val_dataloader, or set save_best=None and test the '
+            'last epoch',
+            WARNING,
+        )
+
+
 def _check_classes(
     facts: RunFacts, train: LoaderFacts, loader: LoaderFacts
 ) -> Iterator[Problem]:
@@ -277,8 +305,9 @@ def _check_overlap(
     common = train.ids & loader.ids
     if common:
         # A few are a flaw of the corpus, many are the wrong file. Of a target
-        # that is a source, but no oracle, another rule has spoken.
-        is_told = loader is facts.test and not facts.is_oracle
+        # that is a source, and not named as one, another rule has spoken.
+        is_named = facts.is_oracle or facts.is_in_domain
+        is_told = loader is facts.test and not is_named
         is_source = set(loader.all_domains) <= set(train.all_domains)
         is_wrong_file = len(common) * 2 > len(loader.ids) and not (
             is_source and is_told

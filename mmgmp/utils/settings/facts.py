@@ -185,6 +185,7 @@ class RunFacts:
         is_open_set: Whether the target may have further classes.
         is_source: Whether the test is on purpose one of the source domains.
         is_oracle: Whether the target is trained on as well, on purpose.
+        is_in_domain: Whether no domain is unseen, on purpose.
         topk: Largest k of an accuracy.
         missing_checkpoint: Path of a checkpoint that does not exist.
     """
@@ -198,6 +199,7 @@ class RunFacts:
     is_open_set: bool = False
     is_source: bool = False
     is_oracle: bool = False
+    is_in_domain: bool = False
     topk: int = 1
     missing_checkpoint: str = ''
 

@@ -1,4 +1,4 @@
-"""Rows that are trained on the target as well are an upper bound."""
+"""Rows whose target is trained on say so: oracles, and tests in domain."""
 
 from __future__ import annotations
 
@@ -63,3 +63,23 @@ def test_a_mean_with_an_oracle_is_one(tmp_path):
     plan = toy_plan(toy)
     results = collect_results(plan, list_cells(plan))
     assert results.oracles == ['Oracle', 'ERM + Oracle']
+
+
+def test_every_report_says_that_no_domain_is_unseen(tmp_path):
+    text = PLAN.replace(
+        'targets: {H: h, A: a}',
+        'targets: {test split: {overrides: '
+        '{protocol.in_domain: true, protocol.target: null}}}',
+    )
+    toy = make_toy(tmp_path / 'toy', text.replace('[0, 1]', '[0]'))
+    plan = toy_plan(toy)
+    results = collect_results(plan, list_cells(plan))
+    assert (results.in_domain, results.oracles) == (['ERM', 'GMP'], [])
+    found = {p.suffix: p.read_text() for p in write_report(results)}
+    report = json.loads(found['.json'])
+    assert report['in_domain'] == ['ERM', 'GMP']
+    for kind in ('.md', '.html'):
+        assert 'NOT a result of domain generalisation' in found[kind]
+        assert 'no domain is unseen' in ' '.join(found[kind].split())
+        assert 'never sees' not in found[kind]
+        assert 'unseen target' not in found[kind]

@@ -78,6 +78,24 @@ def test_an_oracle_is_tested_as_one_or_not_at_all():
     assert "trained on the target ['c']" in wrong.text
 
 
+def test_a_checkpoint_of_no_unseen_domain_is_tested_as_one():
+    test = loader('test', data('ab', 'test'))
+    facts = run(test=test, is_in_domain=True)
+    trained = TrainedOn.from_facts(facts)
+    assert (trained.in_domain, trained.oracle) == (('a', 'b'), ())
+    assert TrainedOn.from_meta({KEY: trained.as_meta()}) == trained
+    [told] = check_tested(trained, replace(facts, train=None))
+    assert (told.rule, told.severity) == ('checkpoint-target', 'warning')
+    [refused] = check_tested(trained, run(train=None, test=test))
+    assert refused.severity == 'error'
+    assert 'protocol.in_domain=True protocol.target=None' in refused.text
+    other = loader('test', data('cb', 'test'))
+    foreign = run(train=None, test=other, is_in_domain=True)
+    [wrong] = check_tested(trained, foreign)
+    assert wrong.rule == 'checkpoint-source'
+    assert rules(check_target(trained, facts)) == []
+
+
 @pytest.mark.parametrize(
     ('change', 'rule'),
     [

@@ -208,6 +208,34 @@ def test_an_oracle_is_held_to_the_other_rules(rule, changes):
     assert [p.rule for p in found if p.severity == ERROR] == [rule]
 
 
+def in_domain(**changes):
+    facts = dict(
+        val=loader('val', data('ab', 'held-out')),
+        test=loader('test', data('ab', 'test')),
+        is_in_domain=True,
+    )
+    return run(**{**facts, **changes})
+
+
+def test_what_is_tested_in_domain_is_named():
+    [problem] = check_run(in_domain())
+    expected = ('target-among-sources', WARNING)
+    assert (problem.rule, problem.severity) == expected
+    assert 'no domain is unseen' in problem.text
+    wrong_file = in_domain(test=loader('test', data('ab')))
+    errors = [p.rule for p in check_run(wrong_file) if p.severity == ERROR]
+    assert errors == ['overlap']
+
+
+def test_selection_on_the_tested_clips_is_named():
+    val = loader('val', data('ab', 'test'))
+    _, told = check_run(in_domain(val=val))
+    assert (told.rule, told.severity) == ('selection', WARNING)
+    assert f'selects on {len(val.ids)} of the' in told.text
+    found = check_run(in_domain(val=val, schedule=schedule(save_best=())))
+    assert [p.rule for p in found] == ['target-among-sources']
+
+
 def test_batches_are_those_of_one_rank():
     train = loader('train', data('ab'), num_ranks=4)
     assert train.num_batches == 0

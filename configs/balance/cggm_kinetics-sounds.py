@@ -1,0 +1,7 @@
+# CGGM (NeurIPS 2024).
+_base_ = [
+    '../_base_/corpora/kinetics-sounds.py',
+    '../_base_/strategies/cggm.py',
+]
+model = _base_.cggm.model
+optim_wrapper = _base_.cggm.optim_wrapper

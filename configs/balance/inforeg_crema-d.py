@@ -1,0 +1,3 @@
+# InfoReg (CVPR 2025): the encoder that is ahead drifts less.
+_base_ = ['../_base_/corpora/crema-d.py', '../_base_/strategies/anchor.py']
+optim_wrapper = _base_.inforeg.optim_wrapper

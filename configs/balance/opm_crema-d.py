@@ -1,0 +1,4 @@
+# OPM (TPAMI 2024): the leading modality is hidden from some samples, from
+# epoch 6 on.
+_base_ = ['../_base_/corpora/crema-d.py', '../_base_/strategies/ogm.py']
+model = _base_.opm.model

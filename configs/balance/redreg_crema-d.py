@@ -1,0 +1,3 @@
+# The pull of RedReg (arXiv 2511.13755): drift across the gradient only.
+_base_ = ['../_base_/corpora/crema-d.py', '../_base_/strategies/anchor.py']
+optim_wrapper = _base_.redreg.optim_wrapper
