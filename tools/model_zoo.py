@@ -36,6 +36,7 @@ CORPORA = {
     'epic': 'EPIC-Kitchens',
     'epic-clips': 'EPIC-Kitchens, one file per action',
     'mini-hac': 'mini-HAC (synthetic)',
+    'hust': 'HUST motor',
     'pretext': 'mini-HAC pretext (synthetic)',
 }
 TASK = 'Multimodal Domain Generalization'
