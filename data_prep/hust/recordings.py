@@ -6,6 +6,7 @@ What is marked [verified] stands on the data set's own page, what is marked
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +110,10 @@ def read_recording(
                 'name its last line before the numbers with --header, or '
                 "--header '' if it has none"
             )
-        table = np.loadtxt(file, ndmin=2)
+        with warnings.catch_warnings():
+            # That there are no rows is said below.
+            warnings.simplefilter('ignore', UserWarning)
+            table = np.loadtxt(file, ndmin=2)
     columns = [*layout.vibration, layout.sound, layout.time]
     if not len(table) or table.shape[1] <= max(columns):
         raise ValueError(
