@@ -38,6 +38,7 @@ CORPORA = {
     'mini-hac': 'mini-HAC (synthetic)',
     'crema-d': 'CREMA-D',
     'kinetics-sounds': 'Kinetics-Sounds',
+    'hust': 'HUST motor',
     'pretext': 'mini-HAC pretext (synthetic)',
 }
 TASK = 'Multimodal Domain Generalization'

@@ -12,6 +12,7 @@ import soundfile
 from mmgmp.apis.media_jobs import Fault, MediaJob, Segment
 from mmgmp.datasets.annotations import resolve
 from mmgmp.datasets.sample_checks import check_entries, check_label
+from mmgmp.datasets.transforms.signal_file import is_signal_file
 from mmgmp.utils.checks import check_choice
 
 _Key = tuple[str, tuple[str, ...], str, str]
@@ -197,6 +198,11 @@ def _read_entry(
             )
         part = Segment(sample, first, first + count)
         return ('frames', paths, entry['filename_tmpl']), part
+    if is_signal_file(paths[0]):
+        first = entry.get('start_sample', 0)
+        count = entry.get('num_samples')
+        behind = None if count is None else first + count
+        return ('signal', paths, ''), Segment(sample, first, behind)
     part = Segment(sample, entry.get('start'), entry.get('stop'))
     suffix = Path(paths[0]).suffix.lower().removeprefix('.')
     is_sound = is_sound or suffix in _sound_endings()

@@ -16,6 +16,7 @@ from mmgmp.apis.media_jobs import (
     MediaResult,
     Segment,
 )
+from mmgmp.apis.signal_check import check_signal
 from mmgmp.apis.sound_check import check_sound
 from mmgmp.apis.video_check import check_video
 from mmgmp.utils.file_ends import is_cut, is_image_cut
@@ -35,7 +36,8 @@ def check_media(job: MediaJob, settings: CheckSettings) -> MediaResult:
     """Check one file with all its segments.
 
     Sounds are read by ``LoadAudioSegment``, videos by ``PyAVSeekInit`` and
-    ``decode_frames``, as in training.
+    ``decode_frames``, signals as ``LoadSignalWindow`` does, as in
+    training.
 
     Args:
         job: The file.
@@ -126,4 +128,5 @@ _CHECKS: dict[str, Callable[[MediaJob, CheckSettings], MediaResult]] = {
     'sound': check_sound,
     'video': check_video,
     'frames': _check_frames,
+    'signal': check_signal,
 }

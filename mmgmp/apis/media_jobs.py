@@ -74,9 +74,9 @@ class Segment:
 
     Args:
         sample: Id of the sample.
-        start: First second, or frame number for folders; ``None`` is the
-            beginning.
-        stop: Last second, or frame number behind the last one; ``None`` is the
+        start: First second, or number of the first frame of a folder or of
+            the first sample of a signal; ``None`` is the beginning.
+        stop: Last second, or the number behind the last one; ``None`` is the
             end.
     """
 
@@ -90,7 +90,8 @@ class MediaJob:
     """A file, or two of flow, with every segment that is used of it.
 
     Args:
-        kind: ``'sound'``, ``'video'`` or ``'frames'`` (a folder of images).
+        kind: ``'sound'``, ``'video'``, ``'frames'`` (a folder of images) or
+            ``'signal'`` (a stored array).
         paths: One path; two for flow.
         template: Name of an image with a field for its number.
         segments: What the samples use.

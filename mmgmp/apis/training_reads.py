@@ -18,7 +18,7 @@ from mmgmp.utils.protocol import resolve_protocol
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # A modality has been read when its results hold one of these.
-_READ = ('imgs', 'waveform', 'audios')
+_READ = ('imgs', 'waveform', 'audios', 'signal')
 _OWN_OPTIONS = ('type', 'crop', 'clip_fps', 'on_empty')
 
 

@@ -12,6 +12,7 @@ from mmgmp.datasets.transforms import (
     FrequencyMask,
     LoadAudioSegment,
     LoadFlowFrames,
+    LoadSignalWindow,
     LogMelSpectrogram,
     LogSpectrogram,
     MultiModalPipeline,
@@ -24,6 +25,7 @@ from mmgmp.datasets.transforms import (
     SeededViews,
     SpectrogramNoise,
     StackFlow,
+    StandardizeSignal,
 )
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     'FrequencyMask',
     'LoadAudioSegment',
     'LoadFlowFrames',
+    'LoadSignalWindow',
     'LogMelSpectrogram',
     'LogSpectrogram',
     'MultiModalPipeline',
@@ -48,4 +51,5 @@ __all__ = [
     'SeededViews',
     'SpectrogramNoise',
     'StackFlow',
+    'StandardizeSignal',
 ]

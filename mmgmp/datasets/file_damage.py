@@ -10,6 +10,11 @@ import mmcv
 
 from mmgmp.datasets.transforms.audio_loading import LoadAudioSegment
 from mmgmp.datasets.transforms.frame_index import read_frame_index
+from mmgmp.datasets.transforms.signal_file import (
+    is_signal_file,
+    open_signal,
+    read_window,
+)
 from mmgmp.datasets.transforms.video_file import open_video
 
 Entry = Mapping[str, Any]
@@ -48,6 +53,8 @@ def _damage_of(path: str, entry: Entry) -> OSError | None:
     """What is wrong with a file that may be of any kind."""
     if 'num_frames' in entry:
         return _try(_read_images, path, entry)
+    if is_signal_file(path):
+        return _try(_read_signal, path, entry)
     # A sound file may be called anything, but is no video, and the other way
     # round: what one of the two can read is whole.
     return _try(_read_sound, path, entry) and _try(_read_video, path, entry)
@@ -83,6 +90,11 @@ def _read_video(path: str, entry: Entry) -> None:
             count += 1
     if count != total:
         raise OSError(f'{path} holds {count} frames, its header says {total}')
+
+
+def _read_signal(path: str, entry: Entry) -> None:
+    del entry
+    read_window(open_signal(path), 0, None, path)
 
 
 def _read_images(path: str, entry: Entry) -> None:

@@ -210,6 +210,8 @@ _ENTRY_RULES = (
     ('stop', _is_time, 'seconds >= 0'),
     ('start_frame', lambda value: _is_whole(value, 0), 'a whole number >= 0'),
     ('num_frames', lambda value: _is_whole(value, 1), 'a whole number >= 1'),
+    ('start_sample', lambda value: _is_whole(value, 0), 'a whole number >= 0'),
+    ('num_samples', lambda value: _is_whole(value, 1), 'a whole number >= 1'),
     ('fps', _is_rate, 'frames per second > 0'),
     (
         'filename_tmpl',

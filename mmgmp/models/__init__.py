@@ -2,6 +2,7 @@
 
 from mmgmp.models import (
     adaptation,
+    backbones,
     contributions,
     data_preprocessors,
     encoders,
@@ -16,6 +17,7 @@ from mmgmp.utils.compat import check_local_checkpoints
 
 __all__ = [
     'adaptation',
+    'backbones',
     'contributions',
     'data_preprocessors',
     'encoders',

@@ -12,7 +12,7 @@ from mmgmp.apis.report.words import axis_notes
 
 SYNTHETIC = (
     'SYNTHETIC corpus: rendered, not recorded. These numbers show that '
-    'everything runs; they say nothing about the methods on real video.'
+    'everything runs; they say nothing about the methods on real data.'
 )
 STATISTICS = (
     'Numbers in %, mean ± sample standard deviation over n seeds. Differences '

@@ -21,6 +21,10 @@ from mmgmp.datasets.transforms.pack_multi_modal_inputs import (
 )
 from mmgmp.datasets.transforms.pyav_seek import PyAVSeekDecode, PyAVSeekInit
 from mmgmp.datasets.transforms.seeded_views import CachedViews, SeededViews
+from mmgmp.datasets.transforms.signal_loading import (
+    LoadSignalWindow,
+    StandardizeSignal,
+)
 from mmgmp.datasets.transforms.spectrogram import (
     LogMelSpectrogram,
     LogSpectrogram,
@@ -38,6 +42,7 @@ __all__ = [
     'FrequencyMask',
     'LoadAudioSegment',
     'LoadFlowFrames',
+    'LoadSignalWindow',
     'LogMelSpectrogram',
     'LogSpectrogram',
     'MultiModalPipeline',
@@ -50,4 +55,5 @@ __all__ = [
     'SeededViews',
     'SpectrogramNoise',
     'StackFlow',
+    'StandardizeSignal',
 ]

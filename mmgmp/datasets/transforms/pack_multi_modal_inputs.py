@@ -51,7 +51,7 @@ class PackMultiModalInputs(BaseTransform):
     def __init__(
         self,
         meta_keys: Sequence[str] = ('sample_id', 'domain'),
-        array_keys: Sequence[str] = ('imgs', 'audios'),
+        array_keys: Sequence[str] = ('imgs', 'audios', 'signal'),
     ) -> None:
         self.meta_keys = tuple(meta_keys)
         self.array_keys = tuple(array_keys)
@@ -91,7 +91,8 @@ class PackMultiModalInputs(BaseTransform):
         raise ValueError(
             f'{name}: none of {self.array_keys} is an array, the list of '
             f'this modality left {sorted(output)}; end it with FormatShape '
-            '(images) or a spectrogram transform (sound)'
+            '(images), a spectrogram transform (sound) or LoadSignalWindow '
+            '(signals)'
         )
 
     def __repr__(self) -> str:

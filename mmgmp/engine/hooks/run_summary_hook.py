@@ -114,8 +114,8 @@ def _networks(model: nn.Module) -> Iterator[str]:
         trained = sum(size for size, is_trained in sizes if is_trained)
         backbone = type(getattr(encoder, 'backbone', encoder)).__name__
         yield (
-            f'{name}: {backbone}, {_millions(trained)} of '
-            f'{_millions(sum(size for size, _ in sizes))} parameters trained'
+            f'{name}: {backbone}, {_size(trained)} of '
+            f'{_size(sum(size for size, _ in sizes))} parameters trained'
         )
 
 
@@ -145,5 +145,6 @@ def _batch_size(loader: Any) -> Any:
     return getattr(loader, 'batch_size', None) or '?'
 
 
-def _millions(count: int) -> str:
-    return f'{count / 1e6:.1f} M'
+def _size(count: int) -> str:
+    is_small = count < 1e5
+    return f'{count / 1e3:.1f} k' if is_small else f'{count / 1e6:.1f} M'

@@ -29,7 +29,7 @@ LAYER4_INITS = ('pretrained', 'random')
 
 @MODELS.register_module()
 class ModalityEncoder(BaseModule):
-    """Any MMAction2 backbone, average pooling, and a frozen lower part.
+    """Any backbone, average pooling, and a frozen lower part.
 
     ``forward`` is :meth:`forward_frozen` followed by
     :meth:`forward_trainable`. The frozen part keeps no graph; the trainable
@@ -45,7 +45,8 @@ class ModalityEncoder(BaseModule):
         feature_dropout: Drop probability on the pooled feature; the released
             codes use 0.5 for video and flow.
         channels_last: Store weights and activations channels-last, about
-            twice as fast for 3D convolutions on a CPU.
+            twice as fast for 3D convolutions on a CPU. Signals have one
+            layout only.
         with_cp: Recompute the trainable stages in the backward pass to save
             memory.
         out_channels: Width of the pooled feature, for backbones that do not
@@ -97,7 +98,8 @@ class ModalityEncoder(BaseModule):
         self.layer4_init = layer4_init
         self.frozen_stages = frozen_stages
         self.frozen_norm_eval = frozen_norm_eval
-        self.channels_last = channels_last
+        self._clip_ndim = _input_ndim(self.backbone)
+        self.channels_last = channels_last and self._clip_ndim > 3
         self.with_cp = with_cp
         self.dropout = nn.Dropout(feature_dropout)
         stages = split_stages(self.backbone)
@@ -105,10 +107,9 @@ class ModalityEncoder(BaseModule):
         self.out_channels: int = out_channels or (
             stages.out_channels if stages else 0
         )
-        self._clip_ndim = _input_ndim(self.backbone)
         for parameter in self._frozen_parameters():
             parameter.requires_grad = False
-        if channels_last:
+        if self.channels_last:
             self._to_channels_last()
 
     # -- weights ----------------------------------------------------------
@@ -141,10 +142,10 @@ class ModalityEncoder(BaseModule):
         """Encode.
 
         Args:
-            inputs: ``(N, C, T, H, W)`` or ``(N, C, F, T)``, optionally with a
-                dimension of several clips after ``N``; a backbone of 3D
-                convolutions takes ``(N, C, F, T)`` as clips of one frame. Or
-                what the frozen stages made of it before.
+            inputs: ``(N, C, T, H, W)``, ``(N, C, F, T)`` or ``(N, C, L)``,
+                optionally with a dimension of several clips after ``N``; a
+                backbone of 3D convolutions takes ``(N, C, F, T)`` as clips
+                of one frame. Or what the frozen stages made of it before.
 
         Returns:
             Features ``(N, out_channels)``, averaged over clips.
@@ -284,9 +285,10 @@ class ModalityEncoder(BaseModule):
         if stages is None:
             if self.frozen_stages >= 0:
                 raise ValueError(
-                    'frozen_stages needs a ResNet, ResNet3d, SlowOnly or '
-                    f'SlowFast backbone, got {name}; set frozen_stages=-1 in '
-                    'the encoder and freeze inside the backbone'
+                    'frozen_stages needs a ResNet, ResNet3d, SlowOnly, '
+                    f'SlowFast or WDCNN backbone, got {name}; set '
+                    'frozen_stages=-1 in the encoder and freeze inside the '
+                    'backbone'
                 )
             if out_channels is None:
                 raise ValueError(
@@ -329,6 +331,8 @@ def _input_ndim(backbone: nn.Module) -> int:
             return 5
         if isinstance(module, nn.Conv2d):
             return 4
+        if isinstance(module, nn.Conv1d):
+            return 3
     return 5
 
 

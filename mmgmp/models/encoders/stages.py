@@ -1,4 +1,4 @@
-"""Run an MMAction2 backbone stage by stage."""
+"""Run a backbone stage by stage."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from mmaction.models.backbones import ResNet, ResNet3d, ResNet3dSlowFast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmgmp.models.backbones import WDCNN
+
 
 class StagedBackbone(ABC):
-    """A backbone cut into a stem (stage 0) and residual stages 1, 2, ...
+    """A backbone cut into a stem (stage 0) and stages 1, 2, ...
 
     Running all stages in order gives what the backbone's own ``forward``
     returns for its last stage; nothing of the network is written again.
 
     Args:
-        backbone: The MMAction2 backbone.
+        backbone: The backbone.
     """
 
     def __init__(self, backbone: nn.Module) -> None:
@@ -27,7 +29,7 @@ class StagedBackbone(ABC):
     @property
     @abstractmethod
     def num_stages(self) -> int:
-        """Number of residual stages."""
+        """Number of stages behind the stem."""
 
     @abstractmethod
     def modules(self, stage: int) -> list[nn.Module]:
@@ -134,6 +136,29 @@ class SlowFastStages(StagedBackbone):
         return module
 
 
+class BlockStages(StagedBackbone):
+    """WDCNN: one block per stage."""
+
+    @property
+    def num_stages(self) -> int:
+        """Number of blocks behind the stem."""
+        return len(self.backbone.blocks) - 1
+
+    @property
+    def out_channels(self) -> int:
+        """Width of the pooled feature."""
+        return int(self.backbone.feat_dim)
+
+    def modules(self, stage: int) -> list[nn.Module]:
+        """Return the modules of a stage, for freezing."""
+        return [self.backbone.blocks[stage]]
+
+    def run(self, state: Tensor, stage: int) -> Tensor:
+        """Run one stage; see the base class."""
+        maps: Tensor = self.backbone.run_stage(state, stage)
+        return maps
+
+
 def _subsample(clip: Tensor, stride: int) -> Tensor:
     """Keep every ``stride``-th frame, as the backbone does."""
     return F.interpolate(
@@ -155,4 +180,6 @@ def split_stages(backbone: nn.Module) -> StagedBackbone | None:
         return SlowFastStages(backbone)
     if isinstance(backbone, (ResNet, ResNet3d)):
         return PlainStages(backbone)
+    if isinstance(backbone, WDCNN):
+        return BlockStages(backbone)
     return None

@@ -1,0 +1,5 @@
+"""Backbones that MMAction2 lacks."""
+
+from mmgmp.models.backbones.wdcnn import WDCNN
+
+__all__ = ['WDCNN']
