@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mmgmp.apis.predictions import Predictions, read_predictions
 from mmgmp.apis.stored_weights import check_fit
+from mmgmp.engine.hooks.drb_diagnosis import without_augmentation
 from mmgmp.registry import MODELS
 from mmgmp.utils.checkpoint_files import read_checkpoint
 from mmgmp.utils.modality_order import restore_encoders, trained_order
@@ -153,6 +154,7 @@ class Features:
         domains: Domain of each sample.
         classes: Class names.
         targets: Domains of the split ``'test'``.
+        splits: Split of each sample.
     """
 
     values: Mapping[str, NDArray[np.float32]]
@@ -160,6 +162,7 @@ class Features:
     domains: Sequence[str]
     classes: Sequence[str]
     targets: Collection[str] = ()
+    splits: Sequence[str] = ()
 
 
 @torch.no_grad()
@@ -174,7 +177,9 @@ def extract_features(
     Args:
         config: Training config.
         checkpoint: File to load.
-        splits: ``'val'`` for the source domains, ``'test'`` for the target.
+        splits: ``'val'`` for the source domains, ``'test'`` for the target,
+            ``'train'`` for the training clips through the pipeline of
+            ``'val'``.
         device: Torch device.
 
     Returns:
@@ -188,10 +193,15 @@ def extract_features(
     parts: dict[str, list[torch.Tensor]] = {}
     labels: list[int] = []
     domains: list[str] = []
+    origins: list[str] = []
     classes: Sequence[str] = ()
     targets: set[str] = set()
     for split in splits:
-        loader = Runner.build_dataloader(config[f'{split}_dataloader'])
+        loader = Runner.build_dataloader(
+            without_augmentation(config, 'extract_features')
+            if split == 'train'
+            else config[f'{split}_dataloader']
+        )
         classes = loader.dataset.metainfo.get('classes', ())
         for batch in loader:
             data = model.data_preprocessor(batch, False)
@@ -202,6 +212,7 @@ def extract_features(
             for sample in data['data_samples']:
                 labels.append(int(sample.gt_label))
                 domains.append(sample.domain)
+                origins.append(split)
         if split == 'test':
             targets.update(loader.dataset.metainfo.get('domains', ()))
     return Features(
@@ -210,6 +221,7 @@ def extract_features(
         domains,
         classes,
         targets,
+        origins,
     )
 
 

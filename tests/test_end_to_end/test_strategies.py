@@ -289,6 +289,16 @@ def check_arl(outcome, trained):
     assert outcome.steps[0]['loss_unimodal_video'] > 0
 
 
+def check_mwam(outcome, trained):
+    """Each encoder's factor follows its input, from 1 on."""
+    factors = outcome.coefficients()
+    assert (factors[0] == 1).all()
+    assert ((factors[1:] > 0.5) & (factors[1:] < 1.5)).all()
+    assert (factors[1:] != 1).all()
+    assert torch.equal(factors, outcome.coefficients('domain'))
+    assert (outcome.modulation['bank'] > 0).all()
+
+
 def check_pmr(outcome, trained):
     """Prototypes were made for the last epoch, and pull."""
     assert outcome.method('known').any()
@@ -308,6 +318,7 @@ CHECKS = {
     'pmr': check_pmr,
     'inforeg': check_inforeg,
     'redreg': check_inforeg,
+    'mwam': check_mwam,
     'arl': check_arl,
     'gramian': check_gramian,
     'mmpareto': check_mmpareto,

@@ -10,7 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from mmgmp.apis.benchmark.options import Overrides
+from mmgmp.apis.benchmark.options import CACHE, Overrides
 from mmgmp.apis.benchmark.plan import Method, Plan
 from mmgmp.apis.benchmark.rows import Ensemble, needed_rows
 from mmgmp.apis.benchmark.search import Study, select_trial
@@ -201,12 +201,15 @@ def _overrides(
     name, modalities, target = group
     method = plan.methods[name]
     average = method.averaged
+    # A row that cannot use a cache says so; the others may all share one.
+    reads_files = method.overrides.get(CACHE, '') is None
     return {
         **(average.overrides(plan.averaging) if average else {}),
         **method.overrides,
         **plan.modalities[modalities],
         **plan.targets[target],
         **plan.overrides,
+        **({CACHE: None} if reads_files else {}),
         **{plan.config_key(key): value for key, value in settings.items()},
     }
 

@@ -13,10 +13,10 @@ from mmgmp.apis.feature_cache.fill import fill_cache
 from mmgmp.apis.feature_cache.report import FillReport
 from mmgmp.utils.protocol import check_frozen
 
+_CACHE = 'protocol.cache'
 #: What a cache does not depend on.
 _FOLD = (
-    'protocol.target', 'protocol.oracle', 'protocol.in_domain',
-    'protocol.cache',
+    'protocol.target', 'protocol.oracle', 'protocol.in_domain', _CACHE,
 )  # fmt: skip
 
 
@@ -30,7 +30,8 @@ def fill_for_cells(
     """Fill the cache that all cells of a plan can train from.
 
     It is made from the cell that looks at most modalities; whether the others
-    fit it, they find out when they start.
+    fit it, they find out when they start. Cells that set ``protocol.cache`` to
+    None read files.
 
     Args:
         cells: Config and overrides of each.
@@ -49,6 +50,8 @@ def fill_for_cells(
     widest: tuple[int, Config] | None = None
     seen = []
     for path, overrides in cells:
+        if overrides.get(_CACHE, '') is None:
+            continue
         # Folds and seeds share a cache.
         own = {k: v for k, v in overrides.items() if k not in _FOLD}
         if (path, own) in seen:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.dist import collect_results, is_main_process
-from mmengine.runner import Runner
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -124,18 +123,20 @@ def collect_features(
     return features, np.array([label for _, label in rows])
 
 
-def without_augmentation(runner: Runner, reader: str) -> dict[str, Any]:
+def without_augmentation(
+    config: Mapping[str, Any], reader: str
+) -> dict[str, Any]:
     """Return the config of the training data with the validation pipeline.
 
     Args:
-        runner: Runner of the training.
-        reader: Name of the hook that reads them, for the message.
+        config: Config of the training.
+        reader: Who reads them, for the message.
 
     Raises:
         ValueError: If the config has no pipelines.
     """
-    train = runner.cfg.get('train_dataloader') or {}
-    val = runner.cfg.get('val_dataloader') or {}
+    train = config.get('train_dataloader') or {}
+    val = config.get('val_dataloader') or {}
     pipelines = [
         cfg.get('dataset', {}).get('pipeline') for cfg in (train, val)
     ]
@@ -145,10 +146,10 @@ def without_augmentation(runner: Runner, reader: str) -> dict[str, Any]:
             'pipeline, got data loaders without dataset.pipeline; set '
             f'train_dataloader of {reader}'
         )
-    config = copy.deepcopy(dict(train))
-    config['dataset'] = {**config['dataset'], 'pipeline': pipelines[1]}
-    config['sampler'] = dict(type='DefaultSampler', shuffle=False)
-    config.pop('batch_sampler', None)
-    config['drop_last'] = False
-    config['persistent_workers'] = False
-    return config
+    loader = copy.deepcopy(dict(train))
+    loader['dataset'] = {**loader['dataset'], 'pipeline': pipelines[1]}
+    loader['sampler'] = dict(type='DefaultSampler', shuffle=False)
+    loader.pop('batch_sampler', None)
+    loader['drop_last'] = False
+    loader['persistent_workers'] = False
+    return loader

@@ -304,7 +304,7 @@ class DRBHook(Hook):
     def _training_data(self, runner: Runner) -> Any:
         config = self.train_dataloader
         if config is None:
-            config = without_augmentation(runner, type(self).__name__)
+            config = without_augmentation(runner.cfg, type(self).__name__)
         if isinstance(config, DataLoader):
             return config
         return runner.build_dataloader(copy.deepcopy(config), seed=runner.seed)

@@ -123,7 +123,7 @@ class PrototypeHook(Hook):
         if self._loader is None:
             given = self.train_dataloader
             config = copy.deepcopy(
-                without_augmentation(runner, type(self).__name__)
+                without_augmentation(runner.cfg, type(self).__name__)
                 if given is None
                 else dict(given)
             )

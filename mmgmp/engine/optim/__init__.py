@@ -27,6 +27,7 @@ from mmgmp.engine.optim.strategies.disentangled_modulation import (
 from mmgmp.engine.optim.strategies.gramian_projection import (
     GramianProjection,
 )
+from mmgmp.engine.optim.strategies.mwam_modulation import MWAMModulation
 from mmgmp.engine.optim.strategies.ogm_modulation import OGMModulation
 from mmgmp.engine.optim.strategies.pareto_projection import ParetoProjection
 from mmgmp.engine.optim.strategies.task_projection import TaskProjection
@@ -50,6 +51,7 @@ __all__ = [
     'GMPOptimWrapper',
     'GMPOptimWrapperConstructor',
     'GramianProjection',
+    'MWAMModulation',
     'OGMModulation',
     'ParetoProjection',
     'TaskGradientOptimWrapper',

@@ -8,6 +8,8 @@ from typing import Any
 from mmgmp.utils.protocol.reading import Protocol
 
 _SEEDED, _CACHED, _MULTI = 'SeededViews', 'CachedViews', 'MultiViewPipeline'
+#: Methods that look at the inputs themselves.
+_READERS = ('FrequencyRatioMethod',)
 
 
 def read_files(pipeline: Sequence[Any]) -> list[Any]:
@@ -94,13 +96,16 @@ def unwrap_views(pipeline: Sequence[Any]) -> tuple[list[Any], int]:
 def check_frozen(model: Mapping[str, Any], modalities: Sequence[str]) -> None:
     """Refuse a model whose lower part is not the same in every epoch.
 
+    Or one that looks at more than what comes out of it.
+
     Args:
         model: Config of the model.
         modalities: Those that a cache is for.
 
     Raises:
-        ValueError: If an encoder has no frozen stages or norms, or the
-            samples of a batch are mixed before the encoders.
+        ValueError: If an encoder has no frozen stages or norms, the samples
+            of a batch are mixed before the encoders, or a method reads the
+            inputs.
     """
     for name in modalities:
         encoder = model['encoders'][name]
@@ -130,4 +135,13 @@ def check_frozen(model: Mapping[str, Any], modalities: Sequence[str]) -> None:
             'protocol.cache cannot mix samples before the encoders, got '
             f'blending in model.data_preprocessor.preprocessors of {mixing}; '
             'remove it, or leave protocol.cache out'
+        )
+    types = [method.get('type') for method in model.get('methods') or ()]
+    readers = [name for name in types if name in _READERS]
+    if readers:
+        raise ValueError(
+            'protocol.cache holds what frozen stages made of the inputs, but '
+            f'{readers} of model.methods must see the inputs; leave '
+            'protocol.cache out (in a plan with --cache: overrides '
+            '{protocol.cache: null} of the row)'
         )

@@ -27,6 +27,8 @@ def test_the_widest_cell_is_filled(mini_hac, corpus, tmp_path):
     wrong = {**options, 'model.encoders.audio.frozen_stages': -1}
     with pytest.raises(ValueError, match=r'erm_mini-hac.*audio.frozen_stages'):
         fill_for_cells([*cells, (path, wrong)], tmp_path, views=1)
+    wrong['protocol.cache'] = None  # it reads files
+    fill_for_cells([*cells, (path, wrong)], tmp_path, views=1)
 
 
 @pytest.mark.slow

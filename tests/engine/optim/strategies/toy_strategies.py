@@ -43,6 +43,7 @@ STRATEGIES = {
     'inforeg': dict(
         modulation=dict(type='AnchorModulation', fisher_window=None)
     ),
+    'mwam': dict(modulation=dict(type='MWAMModulation', soft_begin=True)),
     'arl': dict(modulation=dict(type='ARLModulation', start_epoch=0)),
     'dgl': dict(modulation=dict(type='DisentangledModulation', alpha=4.0)),
 }
@@ -51,7 +52,7 @@ APART = ('mmpareto', 'dgl')
 MODULATIONS = {
     name: parts['modulation']
     for name, parts in STRATEGIES.items()
-    if 'modulation' in parts and name not in (*APART, 'arl', 'inforeg')
+    if 'modulation' in parts and name not in (*APART, 'arl', 'inforeg', 'mwam')
 }
 
 
@@ -73,6 +74,7 @@ class StrategyToy(ToyModel):
         align = torch.zeros((), dtype=torch.float64)
         extra = torch.zeros((), dtype=torch.float64)
         correct, entropy, size = {}, {}, {}
+        low, high = {}, {}
         for index, m in enumerate(modalities):
             other = logits[modalities[index - 1]].detach().softmax(1)
             pulled = logits[m].log_softmax(1)
@@ -82,6 +84,8 @@ class StrategyToy(ToyModel):
             correct[m] = (logits[m].argmax(1) == labels).double()
             entropy[m] = -(pulled.exp() * pulled).sum(1).detach()
             size[m] = logits[m].detach().abs().sum(1)
+            squares = features[m].detach().square()
+            low[m], high[m] = squares[:, :2].sum(1), squares[:, 2]
         losses = {
             **tasks.losses,
             Task.EXTRA: extra,
@@ -97,6 +101,8 @@ class StrategyToy(ToyModel):
                     'probe_correct': correct,
                     'share_entropy': entropy,
                     'share_size': size,
+                    'frequency_low': low,
+                    'frequency_high': high,
                 },
                 feedback=self.told.append,
             ),
