@@ -24,10 +24,11 @@ _REFERENCES = ('base/base', 'base/erm', 'gmp/gmp')
 #: What the rows of a part are: configs for the mini-HAC, by glob pattern.
 ROWS = {
     'strategies': (*_REFERENCES, 'gmp/ablations/pcgrad', 'balance/*'),
-    'methods': (*_REFERENCES, 'mmdg/*'),
+    'methods': (*_REFERENCES, 'mmdg/*', 'dg/*'),
 }
-# Its step is that of grad-blending; the copies are trained between epochs.
-_LEFT_OUT = 'grad-blending-copies'
+# The first one's step is that of grad-blending, the copies are trained between
+# epochs; the second needs the checkpoints of its teachers.
+_LEFT_OUT = ('grad-blending-copies', 'umt')
 _STEPS_PER_EPOCH = 28
 
 
@@ -138,8 +139,7 @@ def configs(part: str) -> dict[str, Path]:
         paths = CONFIGS.glob(f'{pattern}{_SETTING}')
         named = {path.stem.split('_')[0]: path for path in paths}
         found.update(sorted(named.items()))
-    found.pop(_LEFT_OUT, None)
-    return found
+    return {n: path for n, path in found.items() if n not in _LEFT_OUT}
 
 
 def rows(part: str, rounds: int, device: str) -> list[dict[str, Any]]:
