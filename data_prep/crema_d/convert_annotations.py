@@ -6,7 +6,6 @@ See README.md beside this file.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import sys
 from collections import Counter
@@ -23,7 +22,7 @@ from crema_names import (
     split_by_actor,
 )
 
-from mmgmp.utils.draft_files import write_texts
+from mmgmp.utils.annotation_output import write_annotations
 
 CORPUS, DOMAIN = 'CREMA-D', 'crema-d'
 SPLITS = ('train', 'val', 'test')
@@ -247,50 +246,17 @@ def choose(
         return {}
 
 
-def report(problems: Sequence[str]) -> int:
-    """Print what is wrong.
+def listing(path: Path | None, lacking: Sequence[str]) -> dict[Path, str]:
+    """Write down the files that are lacking.
 
     Args:
-        problems: What was found.
+        path: File for the list; None makes none.
+        lacking: Their paths.
 
     Returns:
-        Exit status: 1.
+        Text by path.
     """
-    print(*problems, sep='\n', file=sys.stderr)
-    print(f'{len(problems)} problems, nothing written', file=sys.stderr)
-    return 1
-
-
-def write(
-    out_dir: Path,
-    annotations: Mapping[str, dict[str, Any]],
-    missing: Path | None,
-    lacking: Sequence[str],
-) -> int:
-    """Write the annotation files, and the list of what is lacking.
-
-    Args:
-        out_dir: Their folder.
-        annotations: Annotation by split.
-        missing: File for the list; None writes none.
-        lacking: Paths of files that are not there.
-
-    Returns:
-        Exit status: 0 done, 1 if a file cannot be written.
-    """
-    contents = {
-        out_dir / f'crema_d_{split}.json': json.dumps(annotation, indent=1)
-        + '\n'
-        for split, annotation in annotations.items()
-    }
-    if missing:
-        contents[missing] = ''.join(f'{path}\n' for path in lacking)
-    try:
-        write_texts(contents)
-    except OSError as error:
-        print(f'out_dir: {error}; nothing written', file=sys.stderr)
-        return 1
-    return 0
+    return {path: ''.join(f'{name}\n' for name in lacking)} if path else {}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -313,9 +279,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     annotations, lacking = convert(args.root, names, media, problems)
     if not args.allow_missing:
         problems += [f'{args.root / path}: no such file' for path in lacking]
-    if problems:
-        return report(problems)
-    if write(args.out_dir, annotations, args.allow_missing, lacking):
+    problems += [
+        f'{split}: no clip has its files; are they where --video-files and '
+        '--audio-files say?'
+        for split, annotation in annotations.items()
+        if not annotation['data_list'] and not problems
+    ]
+    texts = listing(args.allow_missing, lacking)
+    if not write_annotations(
+        args.out_dir, 'crema_d', annotations, problems, texts
+    ):
         return 1
     print(*summarise(annotations), sep='\n')
     if lacking:

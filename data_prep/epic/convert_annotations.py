@@ -6,7 +6,6 @@ Needs neither pandas nor trust in the pickles. See README.md beside this file.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 
 from official_splits import read_rows, seconds
 
-from mmgmp.utils import draft_files
+from mmgmp.utils.annotation_output import write_annotations
 from mmgmp.utils.checks import choice_text
 
 # Each domain is one kitchen, that is one participant.
@@ -323,18 +322,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         audio_dir=args.audio_dir or default[args.layout],
     )
     annotations, problems = convert(args.splits_dir, layout)
-    if problems:
-        print(*problems, sep='\n', file=sys.stderr)
-        print(f'{len(problems)} problems, nothing written', file=sys.stderr)
-        return 1
-    paths = [args.out_dir / f'epic_{split}.json' for split in SPLITS]
-    try:
-        with draft_files(*paths) as drafts:
-            for draft, split in zip(drafts, SPLITS, strict=True):
-                text = json.dumps(annotations[split], indent=1)
-                draft.write_text(text + '\n', encoding='utf-8')
-    except OSError as error:
-        print(f'out_dir: {error}; nothing written', file=sys.stderr)
+    if not write_annotations(args.out_dir, 'epic', annotations, problems):
         return 1
     print(*summarise(annotations), sep='\n')
     return 0

@@ -8,14 +8,13 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmgmp.utils import draft_files
+from mmgmp.utils.annotation_output import write_annotations
 from mmgmp.utils.checks import choice_text
 from mmgmp.utils.text_files import read_text
 
@@ -246,20 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     annotations, problems = convert(
         args.splits_dir, args.flow, args.deduplicate, args.corpus
     )
-    if problems:
-        print(*problems, sep='\n', file=sys.stderr)
-        print(f'{len(problems)} problems, nothing written', file=sys.stderr)
-        return 1
-    paths = [args.out_dir / f'hac_{split}.json' for split in SPLITS]
-    try:
-        with draft_files(*paths) as drafts:
-            for draft, split in zip(drafts, SPLITS, strict=True):
-                text = json.dumps(
-                    annotations[split], indent=1, ensure_ascii=False
-                )
-                draft.write_text(text + '\n', encoding='utf-8')
-    except OSError as error:
-        print(f'out_dir: {error}; nothing written', file=sys.stderr)
+    if not write_annotations(args.out_dir, 'hac', annotations, problems):
         return 1
     print(*summarise(annotations), sep='\n')
     return 0

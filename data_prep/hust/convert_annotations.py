@@ -6,7 +6,6 @@ See README.md beside this file.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from recordings import (
 from rich.progress import track
 
 from mmgmp.utils import draft_files
+from mmgmp.utils.annotation_output import write_annotations
 
 SPLITS = ('train', 'test')
 FOLDER = 'signals'
@@ -190,16 +190,13 @@ def annotate(
     }
 
 
-def write_all(
-    recordings: dict[tuple[str, str], Signals],
-    annotations: dict[str, dict[str, Any]],
-    out_dir: Path,
+def write_arrays(
+    recordings: dict[tuple[str, str], Signals], out_dir: Path
 ) -> None:
-    """Write the arrays, then the annotations that name them.
+    """Write the arrays that the annotations will name.
 
     Args:
         recordings: What :func:`read_all` returned.
-        annotations: What :func:`annotate` returned.
         out_dir: Data root.
     """
     for (domain, code), signals in recordings.items():
@@ -208,11 +205,6 @@ def write_all(
             path = out_dir / FOLDER / name
             with draft_files(path) as [draft], draft.open('wb') as file:
                 np.save(file, array)
-    paths = [out_dir / f'hust_{split}.json' for split in SPLITS]
-    with draft_files(*paths) as drafts:
-        for draft, split in zip(drafts, SPLITS, strict=True):
-            text = json.dumps(annotations[split], indent=1)
-            draft.write_text(text + '\n', encoding='utf-8')
 
 
 def summarise(
@@ -303,17 +295,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             recordings,
             windows,
             args.sampling_rate,
-            (args.raw_dir / MANIFEST).is_file(),
+            any(args.raw_dir.rglob(MANIFEST)),
             problems,
         )
-    if problems:
-        print(*problems, sep='\n', file=sys.stderr)
-        print(f'{len(problems)} problems, nothing written', file=sys.stderr)
-        return 1
     try:
-        write_all(recordings, annotations, args.out_dir)
+        if not problems:
+            write_arrays(recordings, args.out_dir)
     except OSError as error:
-        print(f'{args.out_dir}: {error}', file=sys.stderr)
+        problems.append(f'{args.out_dir}: {error}')
+    if not write_annotations(args.out_dir, 'hust', annotations, problems):
         return 1
     print(*summarise(recordings, annotations), sep='\n')
     return 0

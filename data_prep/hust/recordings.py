@@ -129,7 +129,18 @@ def read_recording(
 
 
 def _check_time(seconds: np.ndarray, rate: float) -> None:
-    """Notice another rate, and rows that are missing in between."""
+    """Notice another rate, and where more than a row is missing."""
+    steps = np.diff(seconds)
+    # Seconds may be printed with few digits: then most steps are 0, and the
+    # others are one of the last digit.
+    digit = steps[steps > 0].min(initial=np.inf)
+    if steps.max(initial=0) > 1.5 / rate + digit:
+        row = int(steps.argmax())
+        raise ValueError(
+            f'lacks rows behind row {row + 1}: {steps[row]:.6f} s pass at '
+            f'once at {rate:g} Hz; take the file again, or correct '
+            '--sampling-rate, or --time -1 if that column is no time'
+        )
     expected = (len(seconds) - 1) / rate
     found = seconds[-1] - seconds[0]
     # Seconds are printed with few digits.

@@ -6,7 +6,6 @@ See README.md beside this file.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 
 from kinetics_tables import SPLITS, read_classes, read_rows
 
-from mmgmp.utils.draft_files import write_texts
+from mmgmp.utils.annotation_output import write_annotations
 
 CORPUS, DOMAIN = 'Kinetics-Sounds', 'kinetics-sounds'
 MEDIA = {'video': '{split}/{name}.mp4', 'audio': 'audio/{split}/{name}.wav'}
@@ -199,54 +198,6 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def report(problems: Sequence[str]) -> int:
-    """Print what is wrong.
-
-    Args:
-        problems: What was found.
-
-    Returns:
-        Exit status: 1.
-    """
-    print(*problems, sep='\n', file=sys.stderr)
-    print(f'{len(problems)} problems, nothing written', file=sys.stderr)
-    return 1
-
-
-def write(
-    out_dir: Path,
-    annotations: Mapping[str, dict[str, Any]],
-    missing: Path | None,
-    lacking: Sequence[str],
-) -> int:
-    """Write the annotation files, and the list of what is lacking.
-
-    Args:
-        out_dir: Their folder.
-        annotations: Annotation by split.
-        missing: File for the list; None writes none.
-        lacking: Paths of files that are not there.
-
-    Returns:
-        Exit status: 0 done, 1 if a file cannot be written.
-    """
-    contents = {
-        out_dir / f'kinetics_sounds_{split}.json': json.dumps(
-            annotation, indent=1
-        )
-        + '\n'
-        for split, annotation in annotations.items()
-    }
-    if missing:
-        contents[missing] = ''.join(f'{path}\n' for path in lacking)
-    try:
-        write_texts(contents)
-    except OSError as error:
-        print(f'out_dir: {error}; nothing written', file=sys.stderr)
-        return 1
-    return 0
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert, or report everything that is wrong and write nothing.
 
@@ -268,9 +219,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     missing = [path for paths in lacking.values() for path in paths]
     if not args.allow_missing:
         problems += [f'{args.root / path}: no such file' for path in missing]
-    if problems:
-        return report(problems)
-    if write(args.out_dir, annotations, args.allow_missing, missing):
+    problems += [
+        f'{split}: no clip has its files; are they where --video and --audio '
+        'say?'
+        for split, annotation in annotations.items()
+        if not annotation['data_list'] and not problems
+    ]
+    texts = {}
+    if args.allow_missing:
+        texts[args.allow_missing] = ''.join(f'{p}\n' for p in missing)
+    if not write_annotations(
+        args.out_dir, 'kinetics_sounds', annotations, problems, texts
+    ):
         return 1
     for split, annotation in annotations.items():
         kept = len(annotation['data_list'])

@@ -30,6 +30,7 @@ CHOICES = (0.0001, 0.001, 0.01, 0.1, 1.0, 10.0, 100.0)
 _SPLITS = ('train', 'val', 'test')
 #: Not the plain target in the place of the test.
 _OTHER_TESTS = ('source', 'open_set', 'out_of_distribution')
+_NO_TARGET = ('oracle', 'in_domain', 'corruption', 'missing')
 
 
 @dataclass(frozen=True)
@@ -193,13 +194,16 @@ def _check_rows(
 
 
 def _check_protocol(protocol: Mapping[str, Any]) -> None:
-    measure = protocol.get('measure')
-    if measure in _OTHER_TESTS or protocol.get('oracle'):
+    wrong = {
+        f'protocol.{key}': protocol[key] for key in _NO_TARGET
+        if protocol.get(key)
+    }  # fmt: skip
+    if protocol.get('measure') in _OTHER_TESTS:
+        wrong['protocol.measure'] = protocol['measure']
+    if wrong:
         raise ValueError(
-            'a probe is fitted to the sources and tested on the target, so '
-            f'protocol.measure must be none of {list(_OTHER_TESTS)} and '
-            f'protocol.oracle False, got {measure!r} and '
-            f'{bool(protocol.get("oracle"))}; leave them out'
+            'a probe is fitted to the sources and tested on an unseen target '
+            f'as it is, got {wrong}; leave that out'
         )
 
 

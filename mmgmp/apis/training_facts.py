@@ -17,8 +17,9 @@ from mmengine.utils import import_modules_from_strings
 
 from mmgmp.apis.training_files import Schedule
 from mmgmp.registry import DATASETS
+from mmgmp.version import __version__
 
-_PACKAGES = ('torch', 'mmengine', 'mmaction2', 'mmgmp')
+_PACKAGES = ('torch', 'mmengine', 'mmaction2')
 
 
 def training_facts(config: Config, log: Path, is_here: bool) -> dict[str, Any]:
@@ -43,6 +44,8 @@ def training_facts(config: Config, log: Path, is_here: bool) -> dict[str, Any]:
         'software': {
             'python': platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
+            # An editable install may have been made at another one.
+            'mmgmp': __version__,
         },
     }
 

@@ -149,8 +149,9 @@ def test_the_tool_probes_a_checkpoint(run, mini_hac, tmp_path):  # noqa: F811
     # Other folds are not for this checkpoint.
     for option, message in (
         ('protocol.target=cartoon', 'cartoon'),
-        ('protocol.oracle=True', 'protocol.oracle False'),
-        ('protocol.measure=source', 'protocol.measure must be none of'),
+        ('protocol.oracle=True', "{'protocol.oracle': True}; leave that"),
+        ('protocol.measure=source', "{'protocol.measure': 'source'}"),
+        ('protocol.missing=[audio]', "{'protocol.missing': ['audio']}"),
         ('protocol.sources=[animal]', 'the source domains of the checkpoint'),
     ):
         code, shown = run('../linear_probe.py', *words, option)

@@ -86,12 +86,12 @@ def test_missing_clips_are_an_error_or_are_listed(script, root, capsys):
     assert [s['label'] for s in load(root, 'test')['data_list']] == [1]
 
 
-def test_folders_of_classes(script, root):
+def test_a_template_that_finds_nothing_writes_nothing(script, root, capsys):
     words = '--video', '{folder}/{name}.mp4', '--allow-missing', root / 'm'
-    assert run(script, root, *words) == 0
-    lines = (root / 'm').read_text().splitlines()
-    assert 'tap_dancing/aaaaaaaaaa1_000000_000010.mp4' in lines
-    assert load(root, 'train')['data_list'] == []
+    assert run(script, root, *words) == 1
+    told = capsys.readouterr().err
+    assert 'train: no clip has its files; are they where' in told
+    assert not (root / 'm').exists()
 
 
 @pytest.mark.parametrize('path', ['{split}.mp4', '{name}{clip}.mp4', 'a.mp4'])

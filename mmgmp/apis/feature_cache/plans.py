@@ -73,8 +73,9 @@ def fill_for_cells(
             widest = len(modalities), config
     if widest is None:
         raise ValueError(
-            'a plan with --cache must have cells, got none; name methods and '
-            'targets in it'
+            'a plan with --cache must have cells that read it, got none; name '
+            'methods and targets in it, or leave --cache out where every row '
+            'has protocol.cache: null'
         )
     return fill_cache(
         widest[1],

@@ -76,7 +76,8 @@ def as_signal(array: np.ndarray, name: str) -> np.ndarray:
         and array.dtype.kind in _KINDS
         and array.ndim in (1, 2)
     )
-    if not is_signal or array.reshape(len(array), -1).shape[1] > MAX_CHANNELS:
+    is_wide = is_signal and array.ndim == 2 and array.shape[1] > MAX_CHANNELS
+    if not is_signal or is_wide:
         found = (
             f'{array.dtype} {array.shape}'
             if isinstance(array, np.ndarray)

@@ -86,6 +86,9 @@ class DRBHook(Hook):
     et al., ECCV 2024 (arXiv 2407.09705), and released code.
     """
 
+    #: The settings check wants none of the tested clips among them.
+    trains_by_validation = True
+
     def __init__(
         self,
         mu: float = 3.0,

@@ -81,6 +81,9 @@ class GradBlendingHook(Hook):
     Wang, Tran and Feiszli, CVPR 2020 (arXiv 1905.12681), Algorithms 1 and 2.
     """
 
+    #: The settings check wants none of the tested clips among them.
+    trains_by_validation = True
+
     def __init__(
         self,
         mode: str = 'tracked',

@@ -64,6 +64,9 @@ class SWADHook(TeacherHook):
     NeurIPS 2021 (arXiv 2102.08604), with its numbers.
     """
 
+    #: The settings check wants none of the tested clips among them.
+    trains_by_validation = True
+
     def __init__(
         self,
         interval: int = 100,

@@ -8,6 +8,7 @@ from typing import Any
 
 from mmgmp.engine.settings.loaders import read_loader
 from mmgmp.engine.settings.model import read_model
+from mmgmp.registry import HOOKS
 from mmgmp.utils.settings import LoaderFacts, RunFacts, ScheduleFacts
 
 _TEACHERS = ('TeacherHook', 'EMAHook')
@@ -95,9 +96,25 @@ def _schedule(
             for part in ('modulation', 'projection')
             if wrapper.get(part) is not None
         ),
-        save_best=tuple(key for key in keys if key != 'auto'),
+        save_best=tuple(keys),
+        val_readers=tuple(
+            f'default_hooks.{name}'
+            for name, hook in hooks.items()
+            if _trains_by_validation(hook)
+        )
+        + tuple(
+            f'custom_hooks.{place}'
+            for place, hook in enumerate(_dicts(config.get('custom_hooks')))
+            if _trains_by_validation(hook)
+        ),
         metrics=metrics,
     )
+
+
+def _trains_by_validation(hook: Any) -> bool:
+    kind = hook.get('type') if isinstance(hook, Mapping) else type(hook)
+    found = HOOKS.get(kind) if isinstance(kind, str) else kind
+    return bool(getattr(found, 'trains_by_validation', False))
 
 
 def _metrics(

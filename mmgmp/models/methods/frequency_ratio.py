@@ -15,7 +15,9 @@ from mmgmp.structures import FrozenState, MultiModalBatch, Task, spread_rows
 _BLOCK = 8
 #: In denominators of single ratios.
 _TINY = 1e-6
-_NAMES = ('frequency_low', 'frequency_high', 'frequency_ratio')
+_NAMES = (
+    'frequency_low', 'frequency_high', 'frequency_ratio', 'frequency_count',
+)  # fmt: skip
 
 
 @MODELS.register_module()
@@ -71,8 +73,8 @@ class FrequencyRatioMethod(BaseMethod):
         """Return sums over blocks and channels, ``(N,)``.
 
         ``frequency_low`` and ``frequency_high`` are sums of ``lo^2`` and
-        ``hi^2``, ``frequency_ratio`` is that of ``|lo / (hi + 1e-6)|``; zeros
-        for samples that lack a modality.
+        ``hi^2``, ``frequency_ratio`` is that of ``|lo / (hi + 1e-6)|``, and
+        ``frequency_count`` is 1; all are 0 for samples that lack a modality.
         """
         found = {m: self._measure(m, batch) for m in self.modalities}
         return {
@@ -81,7 +83,7 @@ class FrequencyRatioMethod(BaseMethod):
         }
 
     def _measure(self, modality: str, batch: MultiModalBatch) -> Tensor:
-        """The three sums of each sample, ``(N, 3)``."""
+        """The sums of each sample and its count, ``(N, 4)``."""
         inputs = batch.inputs[modality]
         present = batch.present.get(modality)
         if not inputs.numel():
@@ -93,7 +95,11 @@ class FrequencyRatioMethod(BaseMethod):
         floored = hi + _TINY
         ratio = lo / torch.where(floored == 0, _TINY, floored)
         sums = torch.stack(
-            [x.flatten(1).sum(1) for x in (lo**2, hi**2, ratio.abs())], dim=1
+            [
+                *(x.flatten(1).sum(1) for x in (lo**2, hi**2, ratio.abs())),
+                ratio.new_ones(len(ratio)),
+            ],
+            dim=1,
         )
         return sums if present is None else spread_rows(sums, present)
 
@@ -122,10 +128,11 @@ def _images(modality: str, inputs: Tensor | FrozenState) -> Tensor:
             f'{_BLOCK} x {_BLOCK}, got {modality} of shape '
             f'{tuple(inputs.shape)}; take MWAM out for it'
         )
-    # (N, C, F, T) spectrograms, (N, clips, C, T, H, W) clips.
+    # (N, C, F, T) spectrograms, (N, frames, C, H, W) frames one by one,
+    # (N, clips, C, T, H, W) clips.
     images = inputs.float()
     if images.ndim > 4:
-        images = images.mean(-3)
+        images = images.mean(1 if images.ndim == 5 else -3)
     return images.reshape(len(images), -1, *images.shape[-2:])
 
 

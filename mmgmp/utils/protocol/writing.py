@@ -159,12 +159,13 @@ def _check_written(protocol: Protocol, written: Mapping[str, Any]) -> None:
     if not written:
         return
     now = asdict(protocol)
+    # Older configs do not know all keys.
+    written = {**now, 'oracle': False, 'in_domain': False, **written}
     final = [
         key
         for key in ('modalities', 'num_classes', 'missing', 'corruption',
                     'severity', 'measure', *_LASTING[2:])
-        # Older configs do not know all keys.
-        if written.get(key, now[key]) != now[key]
+        if written[key] != now[key]
         and (written[key] or key in _LASTING)
         and not (key == 'severity' and not written['corruption'])
     ]  # fmt: skip

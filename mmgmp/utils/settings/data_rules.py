@@ -239,10 +239,18 @@ def _check_selection(
 
 def _check_tested_selection(facts: RunFacts) -> Iterator[Problem]:
     val, test = facts.val, facts.test
-    if val is None or test is None or not facts.schedule.save_best:
+    if val is None or test is None:
         return
     common = val.ids & test.ids
-    if common:
+    if common and facts.schedule.val_readers:
+        yield Problem(
+            'selection',
+            f'{list(facts.schedule.val_readers)} train by the validation '
+            f'data, and {len(common)} of them are among the {len(test.ids)} '
+            'tested clips: hold out clips of the training split for '
+            'val_dataloader, or leave these hooks out',
+        )
+    if common and facts.schedule.save_best:
         yield Problem(
             'selection',
             f'default_hooks.checkpoint.save_best={facts.schedule.save_best} '

@@ -158,7 +158,9 @@ class ScheduleFacts:
             that count epochs; the end is None where it is that of training.
         teacher: Config key and value of the moment when averaging begins.
         strategies: Config keys of the gradient strategies.
-        save_best: Metrics that select the checkpoint.
+        save_best: Metrics that select the checkpoint; ``'auto'`` is the first
+            one.
+        val_readers: Config keys of hooks that train by the validation data.
         metrics: Metrics that validation computes; None if it cannot be told.
     """
 
@@ -167,6 +169,7 @@ class ScheduleFacts:
     teacher: tuple[str, int] | None = None
     strategies: tuple[str, ...] = ()
     save_best: tuple[str, ...] = ()
+    val_readers: tuple[str, ...] = ()
     metrics: frozenset[str] | None = None
 
 

@@ -137,7 +137,8 @@ def _check_save_best(
 ) -> Iterator[Problem]:
     if facts.val is None or schedule.metrics is None:
         return
-    unknown = [k for k in schedule.save_best if k not in schedule.metrics]
+    known = {'auto', *schedule.metrics}
+    unknown = [k for k in schedule.save_best if k not in known]
     if unknown:
         yield Problem(
             'save-best',

@@ -48,12 +48,19 @@ def by_scipy(image):
 
 
 @pytest.mark.parametrize(
-    'shape', [(3, 1, 17, 24), (2, 1, 3, 5, 16, 20), (2, 1, 2, 4, 8, 8)]
+    'shape',
+    [
+        (3, 1, 17, 24),
+        (2, 1, 3, 5, 16, 20),
+        (2, 1, 2, 4, 8, 8),
+        (2, 5, 3, 8, 8),
+    ],
 )
 def test_sums_are_those_of_a_plain_dct(shape):
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     found = measure(x)
-    images = x if x.ndim == 4 else x.mean(3)[:, 0]
+    # Frames are averaged, wherever they are; a colour is not.
+    images = {4: x, 5: x.mean(1), 6: x.mean(-3)[:, 0]}[x.ndim]
     for row, image in enumerate(images):
         low, high, ratio = by_scipy(image)
         assert found['low'][row].item() == pytest.approx(low, rel=1e-5)
@@ -78,6 +85,7 @@ def test_samples_without_the_modality():
     for name, values in measure(x).items():
         assert found[name][0] == 0
         assert torch.equal(found[name][1:], values)
+    assert found['count'].tolist() == [0, 1, 1]
     nothing = torch.zeros(3, dtype=torch.bool)
     assert not measure(x[:0], nothing, 3)['low'].any()
 

@@ -232,8 +232,23 @@ def test_selection_on_the_tested_clips_is_named():
     _, told = check_run(in_domain(val=val))
     assert (told.rule, told.severity) == ('selection', WARNING)
     assert f'selects on {len(val.ids)} of the' in told.text
+    found = check_run(
+        in_domain(val=val, schedule=schedule(save_best=('auto',)))
+    )
+    told = found[-1]
+    assert told.rule == 'selection'
     found = check_run(in_domain(val=val, schedule=schedule(save_best=())))
     assert [p.rule for p in found] == ['target-among-sources']
+
+
+def test_no_hook_trains_by_the_tested_clips():
+    options = schedule(save_best=(), val_readers=('custom_hooks.0',))
+    val = loader('val', data('ab', 'test'))
+    _, told = check_run(in_domain(val=val, schedule=options))
+    assert (told.rule, told.severity) == ('selection', ERROR)
+    assert "['custom_hooks.0'] train by the validation" in told.text
+    [known] = check_run(in_domain(schedule=options))
+    assert known.severity == WARNING
 
 
 def test_batches_are_those_of_one_rank():

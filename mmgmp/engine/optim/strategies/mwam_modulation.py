@@ -16,7 +16,7 @@ from mmgmp.utils.ratios import poison
 
 _STATISTICS = {
     'energy': ('frequency_low', 'frequency_high'),
-    'abs': ('frequency_ratio',),
+    'abs': ('frequency_ratio', 'frequency_count'),
 }
 _NORMALISE = ('self', 'cross')
 _LARGEST = 1e6
@@ -44,9 +44,9 @@ class MWAMModulation(EncoderModulation):
     Args:
         normalise: ``'self'`` or ``'cross'``; see above.
         ratio: ``'energy'`` takes the sum of squares of low frequencies over
-            that of high ones, at most 1e6; ``'abs'`` the mean over samples of
-            summed ratios of single coefficients, heavy-tailed where high
-            frequencies are near 0.
+            that of high ones, at most 1e6; ``'abs'`` sums the ratios of single
+            coefficients, heavy-tailed where high frequencies are near 0, and
+            takes the mean over the samples that have the modality.
         soft_begin: Whether b starts at 0, so that it is half of r, and x
             twice as large, in the first step.
         momentum: Share of the old b in a new one, in [0, 1).
@@ -59,7 +59,8 @@ class MWAMModulation(EncoderModulation):
 
     Example:
         >>> one = torch.ones(2)
-        >>> means = {'frequency_ratio': torch.tensor([1., 3.])}
+        >>> means = {'frequency_ratio': torch.tensor([1., 3.]),
+        ...     'frequency_count': one}
         >>> signals = BatchSignals(('video', 'audio'), one, one, means)
         >>> mwam = MWAMModulation('cross', 'abs', soft_begin=True)
         >>> mwam.factors(signals), mwam.bank
@@ -138,7 +139,8 @@ class MWAMModulation(EncoderModulation):
     def _ratio(self, signals: BatchSignals) -> Tensor:
         """R of each modality, ``(M,)``; 0 without any energy."""
         if self.ratio == 'abs':
-            return signals.means['frequency_ratio']
+            total, count = (signals.means[name] for name in _STATISTICS['abs'])
+            return total / torch.where(count > 0, count, 1)
         low, high = (signals.means[name] for name in _STATISTICS['energy'])
         # Without high frequencies this is the largest ratio, and not inf.
         is_cut = low > _LARGEST * high

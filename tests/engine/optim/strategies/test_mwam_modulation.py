@@ -19,7 +19,10 @@ def step(modulation, ratio):
     """Factors for these ratios."""
     ones = (1.0,) * len(ratio)
     means = dict(
-        frequency_ratio=ratio, frequency_low=ratio, frequency_high=ones
+        frequency_ratio=ratio,
+        frequency_count=ones,
+        frequency_low=ratio,
+        frequency_high=ones,
     )
     return modulation.factors(signals(ones, **means))
 
