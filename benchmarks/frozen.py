@@ -37,7 +37,9 @@ def frozen(
         name = 'channels-last' if layout else EAGER
         passes[name] = partial(_run, encoder.forward_frozen, clips, device)
         both = 'compiled, channels-last' if layout else 'compiled'
-        compiled = torch.compile(encoder.forward_frozen)
+        # With sizes left open, as PyTorch leaves them for the second network,
+        # its compiler fails at the first lateral convolution (2.13).
+        compiled = torch.compile(encoder.forward_frozen, dynamic=False)
         passes[both] = partial(_run, compiled, clips, device)
     wanted = passes[EAGER]()
     errors = {
