@@ -149,6 +149,16 @@ def test_no_domain_is_unseen_where_the_sources_are_tested():
         resolve_protocol(config)
 
 
+def test_a_config_written_before_the_option_cannot_be_changed_to_it():
+    config = load(sources=['animal', 'cartoon'])
+    del config.protocol.written['in_domain']
+    config.merge_from_dict(
+        {'protocol.in_domain': True, 'protocol.target': None}
+    )
+    with pytest.raises(ValueError, match=r"must stay .*'in_domain=False'"):
+        resolve_protocol(config)
+
+
 def test_one_domain_that_is_not_unseen_has_no_discriminator():
     config = load(target=None, in_domain=True, sources=['human'])
     assert config.model.domain_head is None

@@ -186,3 +186,15 @@ def test_a_number_said_once_is_that_of_all_parts():
         domain_head=dict(num_domains=2),
     )
     assert read_model(model).num_domains == {'model.num_domains': 3}
+
+
+def test_hooks_that_train_by_the_validation_data_are_found():
+    config = {
+        'default_hooks': {
+            'blending': {'type': 'GradBlendingHook'},
+            'logger': {'type': 'LoggerHook'},
+        },
+        'custom_hooks': [{'type': 'DRBHook'}, {'type': 'EMAHook'}],
+    }
+    found = gather_facts(config).schedule.val_readers
+    assert found == ('default_hooks.blending', 'custom_hooks.0')
