@@ -67,16 +67,7 @@ def toy_recognizer(
     """
     backbones: dict[str, Any] = {
         'video': toy_slowfast(),
-        # Two stages have a sixteenth of the weights of four.
-        'audio': dict(
-            type='ResNet',
-            depth=18,
-            in_channels=1,
-            num_stages=2,
-            strides=(1, 2),
-            dilations=(1, 1),
-            out_indices=(1,),
-        ),
+        'audio': dict(type='ResNet', depth=18, in_channels=1),
         'flow': dict(
             type='ResNet3dSlowOnly',
             depth=18,

@@ -252,6 +252,7 @@ def test_two_videos_for_one_sound_are_refused(script, mixed, tmp_path, capsys):
     assert 'good.mp4' in shown
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_whole_files_and_continues(script, tmp_path):
     videos, out = tmp_path / 'videos', tmp_path / 'out'
     videos.mkdir()

@@ -49,7 +49,7 @@ def convert(scripts, raw: Path, out: Path, *options: str) -> int:
 @pytest.fixture(scope='module')
 def corpus(scripts, raw, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp('hust') / 'data'
-    # Recordings are found in folders below, and so is the mark of rendered ones.
+    # Recordings are found in folders below, as is the mark of rendered ones.
     assert convert(scripts, raw.parent, out) == 0
     return out
 

@@ -42,6 +42,7 @@ def hust(tmp_path_factory) -> Path:
     return data
 
 
+@pytest.mark.slow
 def test_erm_is_far_above_chance_on_the_sources(hust, tmp_path):
     log = run(
         SCRIPTS / 'train.py',

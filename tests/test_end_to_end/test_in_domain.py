@@ -36,6 +36,7 @@ def crema_d(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_two_steps_of_a_balancing_strategy(crema_d, tmp_path):
     log = run(
         SCRIPTS / 'train.py',

@@ -132,6 +132,7 @@ def test_test_reports_every_branch_and_dumps(trained, mini_hac):
     assert set(samples[0]['modality_scores']) == {'video', 'audio'}
 
 
+@pytest.mark.slow  # the next one resumes within an epoch
 def test_resume_continues_at_the_next_epoch(trained, mini_hac):
     work_dir, _ = trained
     log = run(

@@ -23,9 +23,8 @@ from tests.test_end_to_end.test_stock_scripts import (
 
 MODALITIES = ('video', 'audio')
 STEPS = 7
-#: These stand for the kinds: modulation with losses of its own, hook, and
-#: projection.
-QUICK = ('cggm', 'drb', 'balgrad')
+#: Losses of its own and a projection; two steps of all are elsewhere.
+QUICK = ('balgrad',)
 #: What lets a strategy act within the few steps of a test.
 DROP_ALL = [
     'train_dataloader.dataset.indices=4',  # one step

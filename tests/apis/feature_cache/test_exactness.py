@@ -14,8 +14,17 @@ from mmgmp.registry import RUNNERS
 
 from .cached_runs import METHODS, frozen_config, outcome, train
 
+# A plain step, a projection, a teacher and two views are in these.
+QUICK = ('gmp', 'cmrf', 'nel')
 
-@pytest.mark.parametrize('method', METHODS)
+
+@pytest.mark.parametrize(
+    'method',
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in METHODS
+    ],
+)
 def test_bit_for_bit(method, mini_hac, corpus, cache, tmp_path):
     results = []
     for name, options in (
@@ -45,6 +54,7 @@ def test_another_view_is_another_training(mini_hac, corpus, cache, tmp_path):
     assert losses[0] != losses[1]
 
 
+@pytest.mark.slow
 def test_one_modality_of_a_cache(mini_hac, corpus, cache, tmp_path):
     """Sound alone is read with the picture whose clip it is cut to."""
     losses = []
@@ -59,6 +69,7 @@ def test_one_modality_of_a_cache(mini_hac, corpus, cache, tmp_path):
     assert losses[0] == losses[1]
 
 
+@pytest.mark.slow
 def test_clips_without_sound(mini_hac, corpus, tmp_path):
     """What a clip lacks it lacks in the cache, too."""
     shutil.copy(corpus / 'frozen.pth', tmp_path)

@@ -146,7 +146,9 @@ def assert_equal(first, second):
         assert torch.equal(value, second[name]), name
 
 
-@pytest.mark.parametrize('cut', [1, 2, 3])
+@pytest.mark.parametrize(
+    'cut', [1, 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_a_resumed_run_continues_bit_for_bit(cut, tmp_path):
     """Also where the first run has ended with a boundary."""
     _, straight = watched(tmp_path / 'straight', 5)
@@ -212,6 +214,7 @@ def test_copies_train_each_head_alone_and_leave_the_model(
     assert seen[0]['weights'].sum().item() == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_copies_accumulate_gradients_as_the_training_does(
     tmp_path, monkeypatch
 ):

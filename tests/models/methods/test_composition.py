@@ -104,7 +104,7 @@ OFF = {
 
 @pytest.mark.parametrize(
     ('modulation', 'num_domains'),
-    [('zero-alpha', 2), ('zero-alpha', None), ('none', 2)],
+    [('zero-alpha', 2), ('none', None)],
 )
 @pytest.mark.parametrize('name', METHODS)
 def test_off_equals_a_plain_backward_pass(name, num_domains, modulation):
@@ -268,8 +268,8 @@ def discriminator_parameters(model):
 
 @pytest.mark.parametrize(
     ('modalities', 'num_domains'),
-    [(ONE, 2), (TWO, 2), (TWO, None), (THREE, 3)],
-    ids=['one-modality', 'two', 'single-source', 'three'],
+    [(ONE, 2), (TWO, None), (THREE, 3)],
+    ids=['one-modality', 'single-source', 'three'],
 )
 @pytest.mark.parametrize('name', METHODS)
 def test_three_steps_are_finite(name, modalities, num_domains):
