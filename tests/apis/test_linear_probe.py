@@ -159,6 +159,7 @@ def test_the_tool_probes_a_checkpoint(run, mini_hac, tmp_path):  # noqa: F811
         assert message in shown.err
 
 
+@pytest.mark.slow
 def test_training_clips_are_read_as_validation_reads_them(mini_hac, tmp_path):
     """Twice the same, in order, and to the last one."""
     config = load(ROOT / 'configs/base/erm_mini-hac.py', modalities=['audio'])

@@ -143,7 +143,18 @@ def test_no_two_differ_in_their_protocol_only():
     assert max(texts.values()) == 1
 
 
-@pytest.mark.parametrize('path', LEAVES, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    'path',
+    [
+        pytest.param(
+            path,
+            id=path.stem,
+            # Those of HAC on another corpus.
+            marks=pytest.mark.slow if '_epic' in path.stem else (),
+        )
+        for path in LEAVES
+    ],
+)
 def test_every_leaf_builds(path):
     config = resolve(path)
     model = build(config)

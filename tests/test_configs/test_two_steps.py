@@ -17,10 +17,9 @@ from tests.shipped import GMP, LEAVES, load, small
 
 # One of each kind of part; the rest takes as long again.
 QUICK = (
-    'arl', 'base-film', 'balgrad', 'cmrf', 'coral', 'drb', 'fishr',
-    'gmp-ema', 'gmp-u', 'grad-blending', 'gramian', 'inforeg', 'jat', 'mbcd',
-    'mer-dg', 'miro', 'mixstyle', 'mmpareto', 'moosa', 'mwam', 'nel',
-    'opm-ogm', 'pmr', 'rna-net', 'sam', 'simmmdg-gmp', 'swad', 'umt',
+    'balgrad', 'cmrf', 'drb', 'fishr', 'gmp-ema', 'gmp-u', 'grad-blending',
+    'inforeg', 'jat', 'mbcd', 'miro', 'mixstyle', 'mmpareto', 'moosa', 'mwam',
+    'nel', 'opm-ogm', 'pmr', 'sam', 'simmmdg-gmp', 'swad', 'umt',
 )  # fmt: skip
 ON_MINI_HAC = [
     pytest.param(

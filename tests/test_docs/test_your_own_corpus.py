@@ -96,6 +96,7 @@ def test_every_block_is_of_a_kind_that_is_run():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_sound_annotation_and_check(workplace, outputs):
     assert '24 of 24 written' in outputs[0]
     assert outputs[1].split() == ['train', '18', 'test', '6']

@@ -61,7 +61,17 @@ def test_erm_is_far_above_chance_on_the_sources(hust, tmp_path):
         assert last[f'acc/top1_{modality}'] > 1.5 / 6
 
 
-@pytest.mark.parametrize('path', ON_HUST, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    'path',
+    [
+        pytest.param(
+            path,
+            id=path.stem,
+            marks=() if path.stem == 'gmp_hust' else pytest.mark.slow,
+        )
+        for path in ON_HUST
+    ],
+)
 def test_two_steps(path, hust, tmp_path):
     runner = RUNNERS.build(small(Config.fromfile(path), hust, tmp_path))
     model = runner.model

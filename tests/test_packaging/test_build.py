@@ -84,6 +84,7 @@ def test_mim_indices_are_there(built: Path, name: str) -> None:
     assert copied.read_bytes() == (ROOT / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_built_configs_find_their_bases(built: Path) -> None:
     folder = built / 'mmgmp' / '.mim' / 'configs'
     leaves = [p for p in folder.rglob('*.py') if '_base_' not in p.parts]

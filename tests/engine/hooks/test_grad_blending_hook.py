@@ -147,7 +147,7 @@ def assert_equal(first, second):
 
 
 @pytest.mark.parametrize(
-    'cut', [1, 2, pytest.param(3, marks=pytest.mark.slow)]
+    'cut', [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))]
 )
 def test_a_resumed_run_continues_bit_for_bit(cut, tmp_path):
     """Also where the first run has ended with a boundary."""
@@ -179,6 +179,7 @@ def test_a_run_resumed_within_an_epoch_has_its_training_losses(tmp_path):
     assert_equal(straight[1], resumed[0])
 
 
+@pytest.mark.slow
 def test_copies_train_each_head_alone_and_leave_the_model(
     tmp_path, monkeypatch
 ):

@@ -36,6 +36,7 @@ def test_a_backend_that_needs_a_gpu_is_refused():
         utils._init_dist_pytorch('nccl')
 
 
+@pytest.mark.slow
 def test_torchrun_with_two_processes(mini_hac, tmp_path):
     """The stock script, one key more than on GPUs."""
     words = [

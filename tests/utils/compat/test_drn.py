@@ -17,6 +17,7 @@ NAMES = (
 )
 
 
+@pytest.mark.slow
 def test_mmaction2_still_needs_it() -> None:
     run = subprocess.run(
         [sys.executable, '-c', 'import mmaction.models.localizers'],
