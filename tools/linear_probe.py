@@ -27,6 +27,7 @@ from rich.text import Text
 import mmgmp  # noqa: F401 (repairs MMAction2 before anything imports it)
 from mmgmp.apis.analysis import find_cell, find_origin
 from mmgmp.apis.linear_probe import CHOICES, Probe, probe_checkpoint
+from mmgmp.utils.draft_files import write_texts
 
 
 def show(title: str, probes: Mapping[str, Probe]) -> None:
@@ -95,9 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 'choices': list(CHOICES),
                 'probes': {n: asdict(p) for n, p in probes.items()},
             }
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(values, indent=1)
-            args.out.write_text(text + '\n', encoding='utf-8')
+            write_texts({args.out: json.dumps(values, indent=1) + '\n'})
     except (OSError, ValueError) as error:
         print(f'linear_probe: {error}', file=sys.stderr)
         return 2

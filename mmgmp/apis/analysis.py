@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from mmgmp.apis.predictions import Predictions, read_predictions
 from mmgmp.apis.stored_weights import check_fit
-from mmgmp.engine.hooks.drb_diagnosis import without_augmentation
 from mmgmp.registry import MODELS
 from mmgmp.utils.checkpoint_files import read_checkpoint
 from mmgmp.utils.modality_order import restore_encoders, trained_order
+from mmgmp.utils.plain_loading import without_augmentation
 from mmgmp.utils.protocol import resolve_protocol
 from mmgmp.utils.text_files import read_json
 

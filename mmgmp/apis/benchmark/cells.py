@@ -10,11 +10,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from mmgmp.apis.benchmark.options import CACHE, Overrides
+from mmgmp.apis.benchmark.options import Overrides
 from mmgmp.apis.benchmark.plan import Method, Plan
 from mmgmp.apis.benchmark.rows import Ensemble, needed_rows
 from mmgmp.apis.benchmark.search import Study, select_trial
 from mmgmp.utils.file_names import check_length, slug
+from mmgmp.utils.protocol import CACHE_KEY
 
 TRAIN = 'train'
 TEST = 'test'
@@ -202,14 +203,14 @@ def _overrides(
     method = plan.methods[name]
     average = method.averaged
     # A row that cannot use a cache says so; the others may all share one.
-    reads_files = method.overrides.get(CACHE, '') is None
+    reads_files = method.overrides.get(CACHE_KEY, '') is None
     return {
         **(average.overrides(plan.averaging) if average else {}),
         **method.overrides,
         **plan.modalities[modalities],
         **plan.targets[target],
         **plan.overrides,
-        **({CACHE: None} if reads_files else {}),
+        **({CACHE_KEY: None} if reads_files else {}),
         **{plan.config_key(key): value for key, value in settings.items()},
     }
 

@@ -10,8 +10,6 @@ from typing import Any
 from mmengine.config import DictAction
 
 Overrides = dict[str, Any]
-#: Config key of the feature cache.
-CACHE = 'protocol.cache'
 #: Stands for the tested checkpoint of another row of a plan.
 BEST = re.compile(r'\{best:([^{}]*)\}')
 

@@ -11,12 +11,11 @@ from mmengine.config import Config
 
 from mmgmp.apis.feature_cache.fill import fill_cache
 from mmgmp.apis.feature_cache.report import FillReport
-from mmgmp.utils.protocol import check_frozen
+from mmgmp.utils.protocol import CACHE_KEY, check_frozen
 
-_CACHE = 'protocol.cache'
 #: What a cache does not depend on.
 _FOLD = (
-    'protocol.target', 'protocol.oracle', 'protocol.in_domain', _CACHE,
+    'protocol.target', 'protocol.oracle', 'protocol.in_domain', CACHE_KEY,
 )  # fmt: skip
 
 
@@ -50,7 +49,7 @@ def fill_for_cells(
     widest: tuple[int, Config] | None = None
     seen = []
     for path, overrides in cells:
-        if overrides.get(_CACHE, '') is None:
+        if overrides.get(CACHE_KEY, '') is None:
             continue
         # Folds and seeds share a cache.
         own = {k: v for k, v in overrides.items() if k not in _FOLD}

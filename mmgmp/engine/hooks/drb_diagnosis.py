@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -121,35 +120,3 @@ def collect_features(
         m: torch.stack([row[m] for row, _ in rows]).numpy() for m in modalities
     }
     return features, np.array([label for _, label in rows])
-
-
-def without_augmentation(
-    config: Mapping[str, Any], reader: str
-) -> dict[str, Any]:
-    """Return the config of the training data with the validation pipeline.
-
-    Args:
-        config: Config of the training.
-        reader: Who reads them, for the message.
-
-    Raises:
-        ValueError: If the config has no pipelines.
-    """
-    train = config.get('train_dataloader') or {}
-    val = config.get('val_dataloader') or {}
-    pipelines = [
-        cfg.get('dataset', {}).get('pipeline') for cfg in (train, val)
-    ]
-    if None in pipelines:
-        raise ValueError(
-            f'{reader} reads the training data through the validation '
-            'pipeline, got data loaders without dataset.pipeline; set '
-            f'train_dataloader of {reader}'
-        )
-    loader = copy.deepcopy(dict(train))
-    loader['dataset'] = {**loader['dataset'], 'pipeline': pipelines[1]}
-    loader['sampler'] = dict(type='DefaultSampler', shuffle=False)
-    loader.pop('batch_sampler', None)
-    loader['drop_last'] = False
-    loader['persistent_workers'] = False
-    return loader

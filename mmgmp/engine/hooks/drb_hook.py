@@ -23,12 +23,12 @@ from mmgmp.engine.hooks.drb_diagnosis import (
     pull_back,
     purity,
     rescale,
-    without_augmentation,
 )
 from mmgmp.registry import HOOKS
 from mmgmp.structures import EncodingModel
 from mmgmp.utils import log_names
 from mmgmp.utils.checks import check_choice
+from mmgmp.utils.plain_loading import without_augmentation
 
 _KEY = 'drb_hook'
 _ORDERS = ('after_validation', 'before_validation')

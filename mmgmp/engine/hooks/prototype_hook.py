@@ -15,9 +15,9 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch import Tensor
 
-from mmgmp.engine.hooks.drb_diagnosis import without_augmentation
 from mmgmp.registry import HOOKS
 from mmgmp.structures import PrototypeMethod
+from mmgmp.utils.plain_loading import without_augmentation
 
 
 @HOOKS.register_module()

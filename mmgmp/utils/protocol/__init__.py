@@ -34,11 +34,17 @@ that a misspelt one cannot go unnoticed.
 
 from __future__ import annotations
 
-from mmgmp.utils.protocol.caching import check_frozen, read_files, unwrap_views
+from mmgmp.utils.protocol.caching import (
+    CACHE_KEY,
+    check_frozen,
+    read_files,
+    unwrap_views,
+)
 from mmgmp.utils.protocol.reading import Protocol, read_protocol
 from mmgmp.utils.protocol.writing import find_datasets, resolve_protocol
 
 __all__ = [
+    'CACHE_KEY',
     'Protocol',
     'check_frozen',
     'find_datasets',

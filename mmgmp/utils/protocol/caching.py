@@ -8,6 +8,8 @@ from typing import Any
 from mmgmp.utils.protocol.reading import Protocol
 
 _SEEDED, _CACHED, _MULTI = 'SeededViews', 'CachedViews', 'MultiViewPipeline'
+#: Config key of the feature cache; None reads files.
+CACHE_KEY = 'protocol.cache'
 #: Methods that look at the inputs themselves.
 _READERS = ('FrequencyRatioMethod',)
 
