@@ -26,6 +26,7 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from torch._subclasses.fake_tensor import (
     DynamicOutputShapeException,
+    FakeTensor,
     FakeTensorMode,
 )
 
@@ -50,6 +51,7 @@ def main(cases: str, results: str) -> None:
     torch.library.register_fake('aten::_sample_dirichlet')(
         lambda alpha, generator=None: torch.empty_like(alpha)
     )
+    FakeTensor.__deepcopy__ = _copied
     # Only a real device has a generator of its own.
     ogm_modulation.seeded_noise = lambda like, key: torch.randn_like(like)
     for name, case in json.loads(Path(cases).read_text()).items():
@@ -133,6 +135,22 @@ def _moved(model: Any) -> Any:
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.fake_device = torch.device('cuda:0')
     return model
+
+
+def _copied(tensor: FakeTensor, memo: dict[int, Any]) -> torch.Tensor:
+    """Copy for ``deepcopy``, whose storages know of no device after a move.
+
+    What was moved cannot be copied by an operation either, as it lies on
+    ``meta`` with a device of its own; so a new one takes its place.
+    """
+    if id(tensor) not in memo:
+        new = torch.empty(
+            tensor.shape, dtype=tensor.dtype, device=tensor.fake_device
+        )
+        if isinstance(tensor, torch.nn.Parameter):
+            new = torch.nn.Parameter(new, tensor.requires_grad)
+        memo[id(tensor)] = new
+    return memo[id(tensor)]
 
 
 def _pretend_ranks(ranks: int) -> None:

@@ -61,7 +61,6 @@ MINI = {
 }
 #: Everything at once; a mistake says where it is.
 HARD: dict[str, Any] = dict(amp=True, ranks=2, built_on_cpu=True)
-TAUGHT = ('cmrf', 'cmrf-gmp', 'mbcd', 'mbcd-gmp', 'swad')
 FUSIONS = ('Concat', 'Sum', 'FiLM', 'Gated', 'Activation')
 CONTRIBUTIONS = ('Masked', 'Shapley')
 #: Those with factors per task or a projection.
@@ -75,12 +74,7 @@ BY_TASK = (
 EVERY: dict[str, dict[str, Any]] = {
     **{name: {'config': str(path)} for name, path in MINI.items()},
     **{
-        f'{name}, hard': {
-            'config': str(path),
-            **HARD,
-            # A fake tensor that was moved cannot be copied for a teacher.
-            'built_on_cpu': path.stem.split('_')[0] not in TAUGHT,
-        }
+        f'{name}, hard': {'config': str(path), **HARD}
         for name, path in MINI.items()
     },
     **{
