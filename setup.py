@@ -106,6 +106,7 @@ setup(
         ]
     },
     python_requires='>=3.10',
+    # The lower ends are those of constraints/lowest.txt.
     install_requires=[
         # Before 2.6 a file could run code in spite of weights_only=True
         # (CVE-2025-32434).
@@ -115,21 +116,21 @@ setup(
         # the same folder, so a hard choice would break the other one.
         'mmengine>=0.10.7,<0.11',
         'mmaction2==1.2.0',
-        'importlib_metadata',
-        'numpy',
-        'scipy',
-        'filelock',
+        'importlib_metadata>=6',
+        'numpy>=1.26',
+        'scipy>=1.11.2',
+        'filelock>=3.13',
         # Feature caches.
-        'safetensors>=0.4',
-        'librosa>=0.10',
-        'soundfile',
+        'safetensors>=0.4.3',
+        'librosa>=0.10.2',
+        'soundfile>=0.12.1',
         'av>=12',
-        'pyyaml',
-        'jinja2',
-        'matplotlib',
-        'pandas>=2.2',
-        'scikit-learn',
-        'rich',
+        'pyyaml>=6.0.1',
+        'jinja2>=3.1.2',
+        'matplotlib>=3.8',
+        'pandas>=2.2.1',
+        'scikit-learn>=1.3.2',
+        'rich>=13.5',
     ],
     extras_require={
         'lite': ['mmcv-lite>=2.1.0,<2.2.0'],
@@ -141,6 +142,7 @@ setup(
         'mim': ['openmim>=0.3.9', 'setuptools>=77.0.3,<82'],
         'tests': [
             'pytest>=7.4',
+            'pytest-cov>=7',
             'pytest-xdist',
             'hypothesis',
             'optuna>=4',

@@ -35,25 +35,6 @@ def _case(name: str, **options: Any) -> dict[str, Any]:
 
 
 GMP = 'gmp/gmp'
-QUICK = {
-    'erm': _case('base/erm'),
-    'gmp': _case(GMP),
-    'gmp by feature': _case(GMP, options={'optim_wrapper.level': 'feature'}),
-    'gmp on the update': _case(
-        GMP, options={'optim_wrapper.acts_on': 'update'}
-    ),
-    'gmp, mixed precision': _case(GMP, amp=True),
-    'gmp, two ranks': _case(GMP, ranks=2),
-    'gmp, built on the CPU': _case(GMP, built_on_cpu=True),
-    'gmp, two modalities by Shapley': _case(
-        GMP, options={'model.contribution': 'shapley'}
-    ),
-    'cmrf-gmp': _case('mmdg/cmrf-gmp'),
-    'mbcd': _case('mmdg/mbcd'),
-    'nel': _case('mmdg/nel'),
-    'opm': _case('balance/opm'),
-    'agm-logits': _case('balance/agm-logits'),
-}
 MINI = {
     str(path.relative_to(ROOT / 'configs').with_suffix('')): path
     for path in LEAVES
@@ -61,6 +42,16 @@ MINI = {
 }
 #: Everything at once; a mistake says where it is.
 HARD: dict[str, Any] = dict(amp=True, ranks=2, built_on_cpu=True)
+QUICK = {
+    'gmp': _case(GMP),
+    'gmp, hard': _case(GMP, **HARD),
+    'gmp by feature': _case(GMP, options={'optim_wrapper.level': 'feature'}),
+    'gmp on the update': _case(
+        GMP, options={'optim_wrapper.acts_on': 'update'}
+    ),
+    'cmrf-gmp, hard': _case('mmdg/cmrf-gmp', **HARD),
+    'opm': _case('balance/opm'),
+}
 FUSIONS = ('Concat', 'Sum', 'FiLM', 'Gated', 'Activation')
 CONTRIBUTIONS = ('Masked', 'Shapley')
 #: Those with factors per task or a projection.
@@ -101,6 +92,9 @@ EVERY: dict[str, dict[str, Any]] = {
         for fusion in FUSIONS
         for contribution in CONTRIBUTIONS
     },
+    'two modalities by Shapley': _case(
+        GMP, options={'model.contribution': 'shapley'}
+    ),
     'norms and shares': _case(
         GMP,
         options={

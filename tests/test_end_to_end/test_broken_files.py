@@ -48,7 +48,10 @@ def damaged(mini_hac, tmp_path):
 
 @pytest.mark.parametrize(
     ('count', 'finishes'),
-    [pytest.param(1, True, id='within'), pytest.param(4, False, id='past')],
+    [
+        pytest.param(1, True, id='within'),
+        pytest.param(4, False, id='past', marks=pytest.mark.slow),
+    ],
 )
 def test_skipping_is_counted_named_and_bounded(
     damaged, tmp_path, count, finishes

@@ -21,6 +21,7 @@ from tests.test_end_to_end.test_stock_scripts import (
             'train_dataloader.batch_size=29',
             'train_dataloader.batch_size must be at most the 28 samples',
             id='batch-with-a-schedule-by-step',
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             'protocol.target=humna',

@@ -23,8 +23,6 @@ from tests.test_end_to_end.test_stock_scripts import (
 
 MODALITIES = ('video', 'audio')
 STEPS = 7
-#: Losses of its own and a projection; two steps of all are elsewhere.
-QUICK = ('balgrad',)
 #: What lets a strategy act within the few steps of a test.
 DROP_ALL = [
     'train_dataloader.dataset.indices=4',  # one step
@@ -347,13 +345,8 @@ def test_every_strategy_has_a_check():
     assert names - {'umt'} == set(CHECKS) - set(FOLDERS)
 
 
-@pytest.mark.parametrize(
-    'name',
-    [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-        for name in CHECKS
-    ],
-)
+@pytest.mark.slow  # two steps of each are elsewhere
+@pytest.mark.parametrize('name', CHECKS)
 def test_an_epoch_of_a_strategy(name, trained):
     outcome = trained(name)
     for line in outcome.lines:

@@ -78,6 +78,7 @@ def test_it_teaches_once_the_average_has_begun(trained):
     )
 
 
+@pytest.mark.slow  # tests of the hook resume within a process
 def test_resumed_bit_for_bit_with_its_teacher(trained, mini_hac, tmp_path):
     train(mini_hac, tmp_path, '--resume', trained / 'epoch_1.pth')
     straight, resumed = (

@@ -165,8 +165,11 @@ def combined(tasks, parts):
 
 @pytest.mark.parametrize(
     ('modalities', 'num_domains'),
-    [(TWO, 2), (TWO, None), (THREE, 3)],
-    ids=['two', 'single-source', 'three'],
+    [
+        pytest.param(TWO, 2, id='two', marks=pytest.mark.slow),
+        pytest.param(TWO, None, id='single-source'),
+        pytest.param(THREE, 3, id='three'),
+    ],
 )
 @pytest.mark.parametrize('name', METHODS)
 def test_on_every_encoder_gets_the_combined_gradient(
@@ -268,8 +271,11 @@ def discriminator_parameters(model):
 
 @pytest.mark.parametrize(
     ('modalities', 'num_domains'),
-    [(ONE, 2), (TWO, None), (THREE, 3)],
-    ids=['one-modality', 'single-source', 'three'],
+    [
+        pytest.param(ONE, 2, id='one-modality'),
+        pytest.param(TWO, None, id='single-source', marks=pytest.mark.slow),
+        pytest.param(THREE, 3, id='three'),
+    ],
 )
 @pytest.mark.parametrize('name', METHODS)
 def test_three_steps_are_finite(name, modalities, num_domains):
