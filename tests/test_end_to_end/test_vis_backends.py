@@ -49,3 +49,18 @@ def test_tensorboard_gets_what_is_logged(mini_hac, tmp_path):
     for tag in ('loss_cls', 'semantic_ratio_video', 'conflict_audio'):
         assert tag in tags
     assert [x.step for x in found.Scalars('loss_cls')] == [1, 2]
+
+
+def test_weights_and_biases_gets_what_is_logged(
+    mini_hac, tmp_path, monkeypatch
+):
+    pytest.importorskip('wandb', reason='needs mmgmp[wandb]')
+    monkeypatch.setenv('WANDB_MODE', 'offline')
+    monkeypatch.setenv('WANDB_SILENT', 'true')
+    config = small(load(), mini_hac, tmp_path)
+    config.merge_from_dict({'visualizer': documented('WandbVisBackend')})
+    RUNNERS.build(config).train()
+    (run,) = tmp_path.rglob('offline-run-*/*.wandb')
+    written = run.read_bytes()
+    for tag in ('loss_cls', 'semantic_ratio_video', 'conflict_audio'):
+        assert tag.encode() in written, tag
