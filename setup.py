@@ -124,7 +124,7 @@ setup(
         'safetensors>=0.4.3',
         'librosa>=0.10.2',
         'soundfile>=0.12.1',
-        'av>=14',
+        'av>=16',
         'pyyaml>=6.0.1',
         'jinja2>=3.1.2',
         'matplotlib>=3.8',

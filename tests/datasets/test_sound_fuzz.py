@@ -6,9 +6,11 @@ import io
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import soundfile
+from packaging.version import Version
 
 from mmgmp.datasets import LoadAudioSegment
 from mmgmp.datasets.sound_track import read_sound_track
@@ -54,14 +56,17 @@ def test_damaged_sound_files(sounds, tmp_path):
 def films(tmp_path_factory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp('films')
     contents = {}
-    for name, codec, sound in (
+    kinds = [
         ('aac.mp4', 'mpeg4', 'aac'),
         ('opus.mkv', 'mpeg4', 'libopus'),
         ('mp3.avi', 'mpeg4', 'libmp3lame'),
         ('mp2.ts', 'mpeg1video', 'mp2'),
         ('pcm.mov', 'mpeg4', 'pcm_s16le'),
-        ('flac.flv', 'flv', 'flac'),
-    ):
+    ]
+    # The decoder itself crashes before (docs/security.md).
+    if Version(av.__version__) >= Version('18.1'):
+        kinds.append(('flac.flv', 'flv', 'flac'))
+    for name, codec, sound in kinds:
         path = folder / name
         write_media(
             path,

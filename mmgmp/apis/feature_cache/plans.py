@@ -15,7 +15,8 @@ from mmgmp.utils.protocol import CACHE_KEY, check_frozen
 
 #: What a cache does not depend on.
 _FOLD = (
-    'protocol.target', 'protocol.oracle', 'protocol.in_domain', CACHE_KEY,
+    'protocol.target', 'protocol.oracle', 'protocol.in_domain',
+    'protocol.unknown_classes', CACHE_KEY,
 )  # fmt: skip
 
 

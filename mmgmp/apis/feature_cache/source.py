@@ -18,7 +18,10 @@ from mmgmp.utils.protocol import (
 )
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
-_TESTS_ONLY = ('missing', 'corruption', 'measure', 'cache', 'views')
+#: Options of the protocol that a cache is for all values of.
+_ANY = (
+    'missing', 'corruption', 'measure', 'unknown_classes', 'cache', 'views',
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,8 @@ class CacheSource:
 def read_source(config: Config) -> CacheSource:
     """Find the clips of all domains and the pipelines that read them.
 
-    Folds, damage and measures of the protocol do not matter: the cache is
-    for all of them.
+    Folds, damage, measures and unknown classes of the protocol do not matter:
+    the cache is for all of them.
 
     Args:
         config: A training config with a protocol; it is not changed.
@@ -85,7 +88,7 @@ def read_source(config: Config) -> CacheSource:
         )
     seed = config['protocol'].get('view_seed') or 0
     domains = list(config['protocol']['domains'])
-    options = {f'protocol.{key}': None for key in _TESTS_ONLY}
+    options = {f'protocol.{key}': None for key in _ANY}
     config = Config(config.to_dict(), filename=config.filename)
     config.merge_from_dict(options)
     config = resolve_protocol(config)

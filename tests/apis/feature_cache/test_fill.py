@@ -54,6 +54,18 @@ def fill_and_die(data, corpus, folder, after):
     fill_cache(frozen_config('erm', data, corpus), folder, views=2)
 
 
+def test_it_holds_classes_that_are_not_trained_on(
+    mini_hac, corpus, cache, tmp_path
+):
+    """A test of the open set has to find them, and so has another fold."""
+    config = frozen_config(
+        'erm', mini_hac, corpus, unknown_classes=['eating', 'drinking']
+    )
+    fill_cache(config, tmp_path, views=1)
+    for name, part in read_manifest(cache).parts.items():
+        assert read_manifest(tmp_path).parts[name].clips == part.clips
+
+
 @pytest.mark.usefixtures('small_shards')
 def test_killed_and_gone_on_with(mini_hac, corpus, tmp_path):
     config = frozen_config('erm', mini_hac, corpus)
