@@ -85,8 +85,9 @@ def fixed_seed() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
-    # Nor may a runner of before have left its epoch behind.
-    MessageHub.get_current_instance().runtime_info.pop('epoch', None)
+    # Nor may a runner of before have left its epoch or seed behind.
+    for key in ('epoch', 'seed'):
+        MessageHub.get_current_instance().runtime_info.pop(key, None)
 
 
 @pytest.fixture(scope='session')
