@@ -112,6 +112,10 @@ def prepare(path: Path, device: str) -> Runner:
             size=_STEPS_PER_EPOCH * loader.batch_size,
             num_views=plan.get('num_views', 1),
         )
+    for hook in config.default_hooks.values():
+        if hook and hook['type'] == 'PrototypeHook':
+            # Random clips have no pipeline whose augmentation could be cut.
+            hook['train_dataloader'] = config.train_dataloader
     config.train_cfg.type = 'StepwiseLoop'
     config.default_hooks.update(checkpoint=None, logger=None)
     config.update(log_level='ERROR', randomness=dict(seed=0))
