@@ -42,7 +42,7 @@ test: $(STAMP)
 
 # Fails below the floor of pyproject.toml.
 coverage: $(STAMP)
-	$(MAKE) --no-print-directory test PYTEST_ARGS='--cov --cov-report=term'
+	$(MAKE) --no-print-directory test PYTEST_ARGS='--cov --cov-report=term $(PYTEST_ARGS)'
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

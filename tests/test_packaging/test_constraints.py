@@ -11,7 +11,7 @@ from tests.shipped import ROOT
 
 
 def required() -> dict[str, Requirement]:
-    """What ``setup.py`` asks for, with the extra that training needs."""
+    """What ``setup.py`` asks for, with the extras that have lower ends."""
     tree = ast.parse((ROOT / 'setup.py').read_text('utf-8'))
     call = next(
         node
@@ -20,7 +20,8 @@ def required() -> dict[str, Requirement]:
     )
     values = {k.arg: k.value for k in call.keywords}
     texts = ast.literal_eval(values['install_requires'])
-    texts += ast.literal_eval(values['extras_require'])['lite']
+    extras = ast.literal_eval(values['extras_require'])
+    texts += extras['lite'] + extras['search'] + extras['slurm']
     found = map(Requirement, texts)
     return {canonicalize_name(r.name): r for r in found}
 

@@ -119,7 +119,8 @@ def test_cover_art_is_no_video(clip, tmp_path):
             cover = out.add_stream('mjpeg', rate=1)
             cover.width, cover.height = 32, 16
             cover.pix_fmt = 'yuvj420p'
-            cover.disposition = av.stream.Disposition.attached_pic
+            # PyAV 16 takes no member of its own enumeration.
+            cover.disposition = av.stream.Disposition.attached_pic.value
             source = av.open(str(clip))
             video = source.streams.video[0]
             copy = out.add_stream_from_template(video) if has_video else None
