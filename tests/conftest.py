@@ -85,7 +85,17 @@ def fixed_seed() -> None:
     random.seed(0)
     np.random.seed(0)
     torch.manual_seed(0)
-    # Nor may a runner of before have left its epoch or seed behind.
+    _forget_runner()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def no_runner_before() -> None:
+    """Do so before fixtures of a module too, which come first."""
+    _forget_runner()
+
+
+def _forget_runner() -> None:
+    """Drop the epoch and the seed that a runner of before has left."""
     for key in ('epoch', 'seed'):
         MessageHub.get_current_instance().runtime_info.pop(key, None)
 
